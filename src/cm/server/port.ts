@@ -1,0 +1,65 @@
+import type { BlockKey } from '../ids.ts'
+
+/** What the CM server needs from outside; `store/cm-blocks.ts` implements it on its own directory. */
+
+export type BlockType =
+  | 'key-announcement'
+  | 'address-claim'
+  | 'message-announcement'
+  | 'acknowledgment'
+  | 'data'
+
+/** A stored block: text blocks with LF line ends and no EndBlock; for data the header lines and the payload apart. */
+export interface StoredBlock {
+  readonly type: BlockType
+  /** The whole block for text types; the header lines including `Data: n` for data. */
+  readonly text: string
+  /** Data blocks only: octets of the payload, read by `readPayload`. */
+  readonly payloadBytes: number
+}
+
+/** What a store decision leaves: nothing changed, or the block that is now stored under (type, key). */
+export type MergeDecision =
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'rejected'; readonly reason: string }
+  | { readonly kind: 'stored'; readonly text: string }
+
+/** Blocks, one slot per (type, key): types never replace each other (CM wire S2). */
+export interface CmBlocks {
+  get(type: BlockType, key: BlockKey): Promise<StoredBlock | undefined>
+  /** The block a GET of this key answers: key-announcement, claim, announcement, acknowledgment, data in this order. */
+  getAny(key: BlockKey): Promise<StoredBlock | undefined>
+  readPayload(key: BlockKey): AsyncIterable<Uint8Array>
+  /**
+   * Replaces one text block by what `merge` makes of the stored one; atomic per (type, key), durable when it resolves.
+   * `merge` is synchronous and pure.
+   */
+  update(
+    type: BlockType,
+    key: BlockKey,
+    merge: (stored: string | undefined) => MergeDecision,
+  ): Promise<MergeDecision>
+  /** A private file for a payload that is arriving; nothing is visible before `commit`. */
+  beginPayload(): Promise<PayloadSink>
+}
+
+export interface PayloadSink {
+  /** Where the bytes go, so that a worker thread can hash and prove them without a copy. */
+  readonly path: string
+  write(bytes: Uint8Array): Promise<void>
+  /** Stores header text and payload under the key if `accept` agrees with what is stored; durable when it resolves. */
+  commit(
+    key: BlockKey,
+    text: string,
+    accept: (stored: string | undefined) => MergeDecision,
+  ): Promise<MergeDecision>
+  discard(): Promise<void>
+}
+
+/** Result of a LOGIN against the account file (CM wire 7.7). */
+export type CmLoginOutcome = { readonly kind: 'ok'; readonly userId: string } | { readonly kind: 'refused' }
+
+export interface CmAccounts {
+  /** Binds an `undefined` authkey to the user on first login; key ids are compared without regard to case. */
+  login(userId: string, authKey: string): Promise<CmLoginOutcome>
+}
