@@ -1,0 +1,218 @@
+import { z } from 'zod'
+
+/**
+ * The settings: their shape, their defaults and what each takes. The reasons for the defaults stand in
+ * `config/cmbridge.example.jsonc`, which a test keeps equal to what is here. Reading files, environment and flags is
+ * `cli/load-config.ts`.
+ */
+
+const GIBIBYTE = 1024 ** 3
+
+const port = z
+  .int({ error: 'give a whole number from 1 to 65535, or 0 for any free port' })
+  .min(0, { error: 'give a whole number from 1 to 65535, or 0 for any free port' })
+  .max(65535, { error: 'give a whole number from 1 to 65535, or 0 for any free port' })
+
+const optionalPort = port.nullable()
+
+const hosts = z
+  .array(
+    z.union([z.ipv4(), z.ipv6()], {
+      error: 'give an IP address of this machine, such as 127.0.0.1 or ::1, not a name',
+    }),
+    { error: 'give a list of IP addresses, such as ["127.0.0.1", "::1"]' },
+  )
+  .max(16, { error: 'give at most 16 addresses' })
+
+const HOST_PORT = /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})$/
+const hostPort = z.string({ error: 'give HOST:PORT' }).refine(isHostPort, {
+  error: 'give HOST:PORT, such as cm.example.org:8081 or [::1]:8081',
+})
+
+const positive = (unit: string, max: number) => {
+  const error = `give a number of ${unit} from 1 to ${max}`
+  return z.int({ error }).min(1, { error }).max(max, { error })
+}
+
+const oneOf = <const Words extends readonly string[]>(words: Words) =>
+  z.enum(words, { error: `give one of ${words.join(', ')}` })
+
+const truth = z.boolean({ error: 'give true or false' })
+
+const LOOPBACK = ['127.0.0.1', '::1']
+const CERTIFICATE_NAME = /^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$/
+
+const schema = z.strictObject({
+  /** SMTP submission (design 6). A `null` port is not listened on. */
+  smtp: z.strictObject({
+    hosts: hosts.default(LOOPBACK),
+    port: optionalPort.default(1025),
+    tlsPort: optionalPort.default(1465),
+  }),
+  imap: z.strictObject({
+    hosts: hosts.default(LOOPBACK),
+    port: optionalPort.default(1143),
+    tlsPort: optionalPort.default(1993),
+  }),
+  tls: z.strictObject({
+    /** Without TLS the listeners must all be loopback ones. */
+    enabled: truth.default(true),
+    /** Names and addresses in the certificate beside localhost, 127.0.0.1, ::1 and the host name. */
+    names: z
+      .array(
+        z
+          .string()
+          .regex(CERTIFICATE_NAME, { error: 'give a host name or an IP address, such as gateway.lan' }),
+        { error: 'give a list of host names and IP addresses' },
+      )
+      .max(32, { error: 'give at most 32 names' })
+      .default([]),
+  }),
+  redis: z.strictObject({
+    /** Empty: a private redis-server. */
+    url: z
+      .string({ error: 'give a text' })
+      .regex(/^$|^rediss?:\/\/./, { error: 'give redis://HOST:PORT or rediss://HOST:PORT, or nothing' })
+      .default(''),
+    /** The program of the private one; looked for in PATH when it has no slash. */
+    program: z
+      .string({ error: 'give a path or a name' })
+      .min(1, { error: 'give a path or a name' })
+      .default('redis-server'),
+  }),
+  poll: z.strictObject({
+    /** Seconds between looks while the owner's mail program is connected; five times that otherwise (design 8.1). */
+    seconds: z
+      .number({ error: 'give a number of seconds from 0.1 to 86400' })
+      .min(0.1, { error: 'give a number of seconds from 0.1 to 86400' })
+      .max(86_400, { error: 'give a number of seconds from 0.1 to 86400' })
+      .default(60),
+  }),
+  cm: z.strictObject({
+    /** `host:port` that may be contacted although a sender named them and they are private addresses (design 8.4). */
+    privateServers: z
+      .array(hostPort, { error: 'give a list of HOST:PORT' })
+      .max(64, { error: 'give at most 64 servers' })
+      .default([]),
+  }),
+  lookup: z.strictObject({
+    /** Ask the account's own servers for unknown addresses (design 9). */
+    ownServers: truth.default(true),
+  }),
+  /** Our own CM server inside this process (design 12). */
+  cmServer: z.strictObject({
+    enabled: truth.default(false),
+    listen: hostPort.default('0.0.0.0:8081'),
+    /** Accounts in the reference's auth.txt format; empty: `cm-server/auth.txt` in the data directory. */
+    authFile: z.string({ error: 'give a path' }).default(''),
+  }),
+  limits: z.strictObject({
+    /** Octets of one message, on SMTP and APPEND. */
+    messageBytes: positive('octets', 4 * GIBIBYTE).default(GIBIBYTE),
+    /** Connections per listener. */
+    connections: positive('connections', 10_000).default(100),
+    /** Stages that run side by side. */
+    jobs: positive('jobs', 100).default(8),
+  }),
+  log: z.strictObject({
+    level: oneOf(['debug', 'info', 'warn', 'error']).default('info'),
+    format: oneOf(['text', 'json']).default('text'),
+  }),
+})
+
+/** Every setting with a value. */
+export type Config = z.infer<typeof schema>
+
+export interface ConfigIssue {
+  /** The setting, e.g. `smtp.port`. */
+  readonly key: string
+  /** The value as given, JSON; `(hidden)` where it may hold a password. */
+  readonly value: string
+  /** What to give instead. */
+  readonly fix: string
+}
+
+export type ConfigOutcome =
+  | { readonly kind: 'ok'; readonly config: Config }
+  | { readonly kind: 'wrong'; readonly issues: readonly ConfigIssue[] }
+
+/** Settings that may hold a password and are never shown. */
+const HIDDEN = new Set(['redis.url'])
+/** Characters of a wrong value that are shown. */
+const SHOWN_VALUE_LENGTH = 80
+
+/** The value of every setting from those that are given; `{}` gives the defaults. */
+export function parseConfig(given: unknown): ConfigOutcome {
+  const parsed = schema.safeParse(withSections(given))
+  if (!parsed.success)
+    return { kind: 'wrong', issues: parsed.error.issues.map((issue) => describe(issue, given)) }
+  const issues = listenersWithoutTls(parsed.data)
+  return issues.length === 0 ? { kind: 'ok', config: parsed.data } : { kind: 'wrong', issues }
+}
+
+/** True for `host:port` with a port from 0 to 65535; IPv6 addresses in brackets. */
+export function isHostPort(text: string): boolean {
+  return Number(HOST_PORT.exec(text)?.[2] ?? Number.NaN) <= 65535
+}
+
+/** True for the addresses only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+/** Sections that are not given are there with their defaults. */
+function withSections(given: unknown): unknown {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return given
+  const empty = Object.fromEntries(Object.keys(schema.shape).map((section) => [section, {}]))
+  return { ...empty, ...given }
+}
+
+/** Design 6: a listener that others can reach must offer TLS. */
+function listenersWithoutTls(config: Config): ConfigIssue[] {
+  if (config.tls.enabled) return []
+  return (['smtp', 'imap'] as const).flatMap((protocol) =>
+    config[protocol].hosts
+      .filter((host) => !isLoopback(host))
+      .map((host) => ({
+        key: `${protocol}.hosts`,
+        value: JSON.stringify(host),
+        fix: 'others can reach this address: set tls.enabled to true, or listen on 127.0.0.1 and ::1 only',
+      })),
+  )
+}
+
+function describe(issue: z.core.$ZodIssue, given: unknown): ConfigIssue {
+  if (issue.code === 'unrecognized_keys') {
+    const parent = issue.path.join('.')
+    const name = issue.keys[0] ?? ''
+    return {
+      key: parent === '' ? name : `${parent}.${name}`,
+      value: shown(valueAt(given, [...issue.path, name])),
+      fix: `there is no such setting; ${parent === '' ? 'the sections are' : `${parent} has`} ${keysAt(parent).join(', ')}`,
+    }
+  }
+  const key = issue.path.join('.')
+  const isSection = issue.path.length < 2
+  return {
+    key: key === '' ? 'the settings' : key,
+    value: HIDDEN.has(key) ? '(hidden)' : shown(valueAt(given, issue.path)),
+    fix: isSection ? `give an object with ${keysAt(key).join(', ')}` : issue.message,
+  }
+}
+
+function keysAt(section: string): string[] {
+  if (section === '') return Object.keys(schema.shape)
+  const found = Object.entries(schema.shape).find(([name]) => name === section)
+  return found === undefined ? [] : Object.keys(found[1].shape)
+}
+
+function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
+  let value: unknown = given
+  for (const step of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[step]
+  return value
+}
+
+function shown(value: unknown): string {
+  const text = value === undefined ? 'nothing' : JSON.stringify(value)
+  return text.length > SHOWN_VALUE_LENGTH ? `${text.slice(0, SHOWN_VALUE_LENGTH)}…` : text
+}
