@@ -184,7 +184,8 @@ export class MessageScanner implements LineSink {
   /** Closes the open parts from the top until `depth` of them are left. */
   #closeDownTo(depth: number, at: { readonly end: number; readonly lineFeeds: number }): void {
     while (this.#open.length > depth) {
-      if (this.inHeader) this.#endHeader(at)
+      // Ending the header of an embedding part opens the embedded message, which has a header too.
+      while (this.inHeader) this.#endHeader(at)
       const part = this.#open.pop()
       if (part === undefined) return
       if (this.#inLeaf) {
