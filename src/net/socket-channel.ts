@@ -85,7 +85,6 @@ export class SocketChannel implements ByteChannel {
     if (early !== null) plain.unshift(early)
     const secured = secureSocket(plain, context)
     this.#socket = secured
-    this.#readEnded = false
     try {
       await handshake(secured, context.role === 'server' ? 'secure' : 'secureConnect')
     } catch (cause) {
@@ -97,13 +96,15 @@ export class SocketChannel implements ByteChannel {
     this.#peerCertificate = peerCertificateFromChain(shownChain(secured))
     this.#applyIdleTimeout()
     this.#closed = secured.closed
+    this.#readEnded = secured.readableEnded
   }
 
   async end(): Promise<void> {
     if (this.#closed) return
     this.#socket.end()
     // What the peer still sends is read and dropped, else the kernel would answer our close with a reset and the
-    // last reply could be lost.
+    // last reply could be lost. (`resume` does nothing while somebody listens for 'readable'.)
+    this.#socket.removeAllListeners('readable')
     this.#socket.resume()
     const linger = setTimeout(() => this.destroy(), LINGER_MS)
     await this.closed()
