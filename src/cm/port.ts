@@ -16,4 +16,6 @@ export interface CertificateMemory {
   remember(hostPort: string, certificate: RememberedCertificate): Promise<void>
   /** A server showed another certificate than the remembered one; kept for the owner to accept, one notice per change. */
   reportChange(hostPort: string, seen: RememberedCertificate): Promise<void>
+  /** The other certificate is valid for the host under public authorities: it becomes the record, with a notice. */
+  replace(hostPort: string, seen: RememberedCertificate): Promise<void>
 }

@@ -42,9 +42,16 @@ export interface ServerTlsContext {
   readonly certificatePem: string
 }
 
-/** A client that takes any certificate and looks at `peerCertificate` afterwards (CM wire 7.2: no chain check, no SNI). */
+/**
+ * A client that takes any certificate and looks at `peerCertificate` afterwards (CM wire 7.2: no chain check, no SNI).
+ * Only with `host` can the certificate turn out to be publicly trusted.
+ */
 export interface ClientTlsContext {
   readonly role: 'client'
+  /** The name or address the certificate should be valid for. */
+  readonly host?: string
+  /** Trusted authorities, PEM; the public ones of this Node when absent. */
+  readonly authorities?: readonly string[]
 }
 
 /** A certificate as shown by the peer. */
@@ -53,8 +60,8 @@ export interface PeerCertificate {
   readonly sha256: string
   /** For people: subject, issuer, validity, key; one line each, printable ASCII. */
   readonly description: string
-  /** The DER certificates as sent, leaf first; at most `MAX_CHAIN_CERTIFICATES`. */
-  readonly chain: readonly Uint8Array[]
+  /** True when it is valid now, for the host that was asked for, under the authorities. */
+  readonly publiclyTrusted: boolean
 }
 
 /** The channel is closed, by us or by the peer: nothing can be written any more. */

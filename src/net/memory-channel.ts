@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import {
   type ByteChannel,
   ChannelClosedError,
@@ -6,7 +7,7 @@ import {
   StartTlsError,
   type TlsContext,
 } from './byte-channel.ts'
-import { certificatesFromPem, peerCertificateFromChain } from './peer-certificate.ts'
+import { peerCertificate } from './peer-certificate.ts'
 
 /** Bytes on their way to a reader before `write` waits: small, so that tests meet back-pressure. */
 const DEFAULT_BUFFER_BYTES = 64 * 1024
@@ -105,7 +106,7 @@ export class MemoryChannel implements ByteChannel {
     }
     this.#secure = true
     if (other.role === 'server') {
-      this.#peerCertificate = peerCertificateFromChain(certificatesFromPem(other.certificatePem))
+      this.#peerCertificate = peerCertificate(new X509Certificate(other.certificatePem), false)
     }
   }
 

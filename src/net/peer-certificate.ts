@@ -1,8 +1,6 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { createHash, type X509Certificate } from 'node:crypto'
 import type { PeerCertificate } from './byte-channel.ts'
 
-/** Certificates kept of what a peer sent: a leaf and any sane chain; more is only a way to make us copy. */
-export const MAX_CHAIN_CERTIFICATES = 8
 /** Characters of one line of a description: names come from the peer and end in notices. */
 const MAX_DESCRIPTION_LINE_CHARACTERS = 300
 
@@ -28,21 +26,13 @@ export function describeCertificate(certificate: X509Certificate): string {
     .join('\n')
 }
 
-/** What a TLS end showed, leaf first. Throws when the bytes are not certificates. */
-export function peerCertificateFromChain(chain: readonly Uint8Array[]): PeerCertificate | undefined {
-  const [leaf] = chain
-  if (leaf === undefined) return undefined
+/** What a TLS end showed. */
+export function peerCertificate(certificate: X509Certificate, publiclyTrusted: boolean): PeerCertificate {
   return {
-    sha256: certificateSha256(leaf),
-    description: describeCertificate(new X509Certificate(leaf)),
-    chain: chain.slice(0, MAX_CHAIN_CERTIFICATES),
+    sha256: certificateSha256(certificate.raw),
+    description: describeCertificate(certificate),
+    publiclyTrusted,
   }
-}
-
-/** The DER certificates of a PEM file in order. */
-export function certificatesFromPem(pem: string): Uint8Array[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
-  return blocks.map((block) => new Uint8Array(new X509Certificate(block).raw))
 }
 
 function oneLine(name: string | undefined): string {

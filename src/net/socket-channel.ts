@@ -1,14 +1,15 @@
 import type { Socket } from 'node:net'
-import { connect as connectTls, TLSSocket } from 'node:tls'
+import { type ConnectionOptions, checkServerIdentity, connect as connectTls, TLSSocket } from 'node:tls'
 import {
   type ByteChannel,
   ChannelClosedError,
   ChannelIdleError,
+  type ClientTlsContext,
   type PeerCertificate,
   StartTlsError,
   type TlsContext,
 } from './byte-channel.ts'
-import { MAX_CHAIN_CERTIFICATES, peerCertificateFromChain } from './peer-certificate.ts'
+import { peerCertificate } from './peer-certificate.ts'
 
 /** Milliseconds for a whole TLS handshake; a peer that is slower is gone or hostile. */
 const HANDSHAKE_TIMEOUT_MS = 20_000
@@ -93,7 +94,8 @@ export class SocketChannel implements ByteChannel {
     secured.disableRenegotiation()
     this.#listen(secured)
     this.#secure = true
-    this.#peerCertificate = peerCertificateFromChain(shownChain(secured))
+    const shown = secured.getPeerX509Certificate()
+    this.#peerCertificate = shown === undefined ? undefined : peerCertificate(shown, secured.authorized)
     this.#applyIdleTimeout()
     this.#closed = secured.closed
     this.#readEnded = secured.readableEnded
@@ -193,10 +195,19 @@ export class SocketChannel implements ByteChannel {
 }
 
 function secureSocket(plain: Socket, context: TlsContext): TLSSocket {
-  if (context.role === 'client') {
-    return connectTls({ socket: plain, rejectUnauthorized: false, minVersion: 'TLSv1.2' })
-  }
+  if (context.role === 'client') return connectTls({ socket: plain, ...clientOptions(context) })
   return new TLSSocket(plain, { isServer: true, secureContext: context.secureContext })
+}
+
+/** Any certificate is taken; OpenSSL's verdict on chain and host name is kept in `authorized`. */
+function clientOptions({ host, authorities }: ClientTlsContext): ConnectionOptions {
+  return {
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: false,
+    checkServerIdentity: (_, certificate) =>
+      host === undefined ? new Error('no host to check') : checkServerIdentity(host, certificate),
+    ...(authorities === undefined ? {} : { ca: [...authorities] }),
+  }
 }
 
 async function handshake(socket: TLSSocket, done: 'secure' | 'secureConnect'): Promise<void> {
@@ -210,16 +221,4 @@ async function handshake(socket: TLSSocket, done: 'secure' | 'secureConnect'): P
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** DER certificates as the peer sent them, leaf first. */
-function shownChain(socket: TLSSocket): Uint8Array[] {
-  const chain: Uint8Array[] = []
-  let certificate = socket.getPeerX509Certificate()
-  while (certificate !== undefined && chain.length < MAX_CHAIN_CERTIFICATES) {
-    chain.push(new Uint8Array(certificate.raw))
-    const issuer = certificate.issuerCertificate
-    certificate = issuer?.fingerprint256 === certificate.fingerprint256 ? undefined : issuer
-  }
-  return chain
 }

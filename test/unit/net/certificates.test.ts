@@ -9,7 +9,7 @@ import { createAuthority, createLeaf, parseCertificateName } from '../../../src/
 import { loadCmServerCertificate, loadInstallCertificates } from '../../../src/net/install-certificates.ts'
 import { listen } from '../../../src/net/listen.ts'
 import { decodeNameConstraints, encodeNameConstraints } from '../../../src/net/name-constraints.ts'
-import { certificatesFromPem, peerCertificateFromChain } from '../../../src/net/peer-certificate.ts'
+import { peerCertificate } from '../../../src/net/peer-certificate.ts'
 import { createServerTls } from '../../../src/net/server-tls.ts'
 
 const NOW = Date.now()
@@ -83,7 +83,7 @@ describe('the authority of an installation', () => {
       '2001:db8::5',
       ...Array.from({ length: 40 }, (_, i) => `host${i}.example`),
     ]
-    expect(decodeNameConstraints(encodeNameConstraints(many)).sort()).toEqual([...many].sort())
+    expect(new Set(decodeNameConstraints(encodeNameConstraints(many)))).toEqual(new Set(many))
   })
 })
 
@@ -156,9 +156,9 @@ describe('the CM server certificate', () => {
       names: ['cm.example.org'],
       nowMs: NOW,
     })
-    const certificate = peerCertificateFromChain(certificatesFromPem(certificatePem))
-    expect(certificate?.sha256).toMatch(/^[0-9a-f]{64}$/)
-    expect(certificate?.description).toMatch(/^Subject: CN=cm\.example\.org\nIssuer: .*\nValid: .* to .*\n/)
-    expect(certificate?.description).toContain('Key: rsa 2048 bits')
+    const certificate = peerCertificate(new X509Certificate(certificatePem), false)
+    expect(certificate.sha256).toMatch(/^[0-9a-f]{64}$/)
+    expect(certificate.description).toMatch(/^Subject: CN=cm\.example\.org\nIssuer: .*\nValid: .* to .*\n/)
+    expect(certificate.description).toContain('Key: rsa 2048 bits')
   })
 })
