@@ -1,4 +1,5 @@
 import * as openpgp from 'openpgp'
+import type { KeyId } from './ids.ts'
 
 /**
  * The only importer of `openpgp`: its settings, and the few operations the rest of CM needs, in our own types.
@@ -27,3 +28,214 @@ export const OPENPGP_SETTINGS = {
   showVersion: false,
   showComment: false,
 } satisfies openpgp.PartialConfig
+
+/** The same where openpgp.js wants all settings. */
+const FULL_SETTINGS: openpgp.Config = { ...openpgp.config, ...OPENPGP_SETTINGS }
+
+/* Streams: what `cm/message/crypto-files.ts` needs for whole messages. Nothing here holds more than a few chunks. */
+
+type ByteStream = ReadableStream<Uint8Array>
+
+/** What a detached signature says, judged by the clock that was given (CM message 5.5). */
+export type DetachedVerdict =
+  | { readonly kind: 'good'; readonly signer: KeyId; readonly createdMs: number }
+  /** True, but ahead of our clock by more than the tolerance, or made by a key that is: judge it again at `notBeforeMs`. */
+  | { readonly kind: 'future'; readonly signer: KeyId; readonly notBeforeMs: number }
+  | { readonly kind: 'bad'; readonly signer: KeyId | undefined; readonly reason: BadSignatureReason }
+  | { readonly kind: 'unknown-key'; readonly issuer: string }
+
+export type BadSignatureReason =
+  | 'signature-unreadable'
+  | 'signature-type'
+  | 'signature-wrong'
+  | 'signer-key-expired'
+  | 'signer-key-revoked'
+
+/** How far a sender's clock may be ahead of ours: openpgp.js has no tolerance of its own (design 8.5). */
+export const SIGNATURE_CLOCK_TOLERANCE_MS = 15 * 60 * 1000
+
+/** Signs a stream; resolves with the binary signature, without notations. Bounded: `sign` alone would hold it twice. */
+export async function signDetachedStream(
+  content: ByteStream,
+  secretKey: string,
+  date: Date,
+): Promise<Uint8Array> {
+  const message = await openpgp.createMessage({ binary: content, date })
+  const signingKeys = await openpgp.readPrivateKey({ armoredKey: secretKey, config: OPENPGP_SETTINGS })
+  const signed: unknown = await openpgp.sign({
+    message,
+    signingKeys,
+    detached: true,
+    format: 'object',
+    date,
+    config: OPENPGP_SETTINGS,
+  })
+  if (!(signed instanceof openpgp.Signature)) throw new TypeError('a detached signature was expected')
+  // The hash is fed by whoever reads the literal data; only then can the signature be written.
+  await drain(message.getLiteralData() as ByteStream)
+  const written = signed.write()
+  return written instanceof Uint8Array ? written : collect(written as ByteStream)
+}
+
+/** The signature's issuers as 16 hex digits, so that their keys can be looked for; empty when it cannot be read. */
+export async function signatureIssuers(signature: Uint8Array): Promise<readonly string[]> {
+  const parsed = await readOneSignature(signature)
+  return parsed === undefined ? [] : parsed.getSigningKeyIDs().map((id) => id.toHex())
+}
+
+/**
+ * Verifies one binary signature (type 0x00) over a stream. Any other type is refused: openpgp.js hashes nothing at all
+ * for a standalone one, so that it would fit every message. The signer is the primary key whoever of it signed.
+ */
+export async function verifyDetachedStream(
+  content: () => ByteStream,
+  signature: Uint8Array,
+  context: { readonly certificates: readonly string[]; readonly nowMs: number },
+): Promise<DetachedVerdict> {
+  const parsed = await readOneSignature(signature)
+  const packet = parsed?.packets[0]
+  const issuer = parsed?.getSigningKeyIDs()[0]
+  if (parsed === undefined || packet === undefined || issuer === undefined) return bad('signature-unreadable')
+  if (packet.signatureType !== openpgp.enums.signature.binary) return bad('signature-type')
+  const certificates = await Promise.all(context.certificates.map(readCertificateText))
+  const signer = certificates.find((certificate) => certificate.getKeys(issuer).length > 0)
+  if (signer === undefined) return { kind: 'unknown-key', issuer: issuer.toHex() }
+  const createdMs = packet.created?.getTime() ?? 0
+  const now = new Date(context.nowMs)
+  if (await signer.isRevoked(undefined, undefined, now, FULL_SETTINGS))
+    return bad('signer-key-revoked', signer)
+  const date = new Date(Math.max(context.nowMs, createdMs))
+  if (!(await isSignedBy(signer, { signature: parsed, content: content(), date }))) {
+    return bad('signature-wrong', signer)
+  }
+  return judgeSigner(signer, createdMs, context.nowMs)
+}
+
+async function isSignedBy(
+  signer: openpgp.Key,
+  given: { readonly signature: openpgp.Signature; readonly content: ByteStream; readonly date: Date },
+): Promise<boolean> {
+  const result = await openpgp.verify({
+    message: await openpgp.createMessage({ binary: given.content }),
+    signature: given.signature,
+    verificationKeys: [signer],
+    format: 'binary',
+    date: given.date,
+    // A key whose owner has since renewed its self-signature still signs its old mail, as for gpg.
+    config: { ...OPENPGP_SETTINGS, allowInsecureVerificationWithReformattedKeys: true },
+  })
+  const verified = result.signatures[0]?.verified
+  // It may reject while the data is still being read; that is an answer, not an unhandled rejection.
+  const answer = verified?.then(
+    () => true,
+    () => false,
+  )
+  await drain(result.data as ByteStream)
+  return (await answer) ?? false
+}
+
+async function judgeSigner(key: openpgp.Key, createdMs: number, nowMs: number): Promise<DetachedVerdict> {
+  const keyCreatedMs = key.getCreationTime().getTime()
+  const notBeforeMs = Math.max(createdMs - SIGNATURE_CLOCK_TOLERANCE_MS, keyCreatedMs)
+  if (notBeforeMs > nowMs) return { kind: 'future', signer: fingerprintOf(key), notBeforeMs }
+  const expires = await key.getExpirationTime(undefined, FULL_SETTINGS)
+  if (expires === null || Number(expires) <= nowMs) return bad('signer-key-expired', key)
+  return { kind: 'good', signer: fingerprintOf(key), createdMs }
+}
+
+function bad(reason: BadSignatureReason, key?: openpgp.Key): DetachedVerdict {
+  return { kind: 'bad', signer: key === undefined ? undefined : fingerprintOf(key), reason }
+}
+
+function fingerprintOf(key: openpgp.Key): KeyId {
+  return key.getFingerprint() as KeyId
+}
+
+function readCertificateText(armoredKey: string): Promise<openpgp.Key> {
+  return openpgp.readKey({ armoredKey, config: OPENPGP_SETTINGS })
+}
+
+/** Exactly one signature packet: several results are how the reference was deceived (CM message 14.1). */
+async function readOneSignature(binarySignature: Uint8Array): Promise<openpgp.Signature | undefined> {
+  try {
+    const parsed = await openpgp.readSignature({ binarySignature, config: OPENPGP_SETTINGS })
+    return parsed.packets.length === 1 ? parsed : undefined
+  } catch {
+    // Hostile bytes; the parser's words are of no use to anyone.
+    return undefined
+  }
+}
+
+export interface EncryptionPlan {
+  /** Armored public certificates; the newest valid encryption subkey of each, else a primary that may encrypt. */
+  readonly certificates: readonly string[]
+  /** 32 random bytes, AES-256. Ours, because only then is SEIPDv1 written whatever a certificate advertises. */
+  readonly sessionKey: Uint8Array
+  readonly date: Date
+}
+
+/** A binary message: PKESKv3 for each recipient, SEIPDv1, one literal, no compression (CM message 5.3). */
+export async function encryptStream(content: ByteStream, plan: EncryptionPlan): Promise<ByteStream> {
+  const message = await openpgp.createMessage({ binary: content, date: plan.date })
+  const encrypted = await openpgp.encrypt({
+    message,
+    encryptionKeys: await Promise.all(plan.certificates.map(readCertificateText)),
+    sessionKey: { data: plan.sessionKey, algorithm: 'aes256' },
+    format: 'binary',
+    date: plan.date,
+    config: OPENPGP_SETTINGS,
+  })
+  return encrypted as ByteStream
+}
+
+export type DecryptedStream =
+  | { readonly kind: 'decrypting'; readonly content: ByteStream }
+  | { readonly kind: 'failed'; readonly reason: 'not-openpgp' | 'not-for-us' | 'undecryptable' }
+
+/**
+ * Starts to decrypt. The content is NOT authenticated before the stream has ended without an error, so only a helper
+ * that spools it and forgets it on an error may use this; a message without MDC fails (CM message 5.3).
+ */
+export async function decryptUnauthenticatedStream(
+  ciphertext: ByteStream,
+  secretKeys: readonly string[],
+  maxBytes: number,
+): Promise<DecryptedStream> {
+  const decryptionKeys = await Promise.all(
+    secretKeys.map((armoredKey) => openpgp.readPrivateKey({ armoredKey, config: OPENPGP_SETTINGS })),
+  )
+  const config = {
+    ...OPENPGP_SETTINGS,
+    allowUnauthenticatedStream: true,
+    maxDecompressedMessageSize: maxBytes + PACKET_OVERHEAD_BYTES,
+  }
+  const message = await openpgp.readMessage({ binaryMessage: ciphertext, config }).catch(() => undefined)
+  if (message === undefined) return { kind: 'failed', reason: 'not-openpgp' }
+  const recipients = message.getEncryptionKeyIDs()
+  if (recipients.length === 0) return { kind: 'failed', reason: 'not-openpgp' }
+  const isOurs = recipients.some(
+    (id) => id.toHex() === HIDDEN_KEY_ID || decryptionKeys.some((key) => key.getKeys(id).length > 0),
+  )
+  if (!isOurs) return { kind: 'failed', reason: 'not-for-us' }
+  try {
+    const { data } = await openpgp.decrypt({ message, decryptionKeys, format: 'binary', config })
+    return { kind: 'decrypting', content: data as ByteStream }
+  } catch {
+    // Every cause is the ciphertext's or the sender's; openpgp.js tells them apart by its wording only.
+    return { kind: 'failed', reason: 'undecryptable' }
+  }
+}
+
+/** Stands for a recipient who is not named (RFC 9580 5.1.1). */
+const HIDDEN_KEY_ID = '0000000000000000'
+/** What the literal packet adds to its content: header and partial lengths. */
+const PACKET_OVERHEAD_BYTES = 1024 * 1024
+
+async function drain(stream: ByteStream): Promise<void> {
+  const reader = stream.getReader()
+  while (!(await reader.read()).done);
+}
+
+async function collect(stream: ByteStream): Promise<Uint8Array> {
+  return new Uint8Array(await new Response(stream).arrayBuffer())
+}
