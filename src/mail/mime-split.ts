@@ -195,7 +195,10 @@ export class MessageScanner implements LineSink {
       const closed = closePart(part, at)
       const parent = this.#open.at(-1)
       if (parent === undefined) this.#root = closed
-      else parent.children.push(closed)
+      else {
+        parent.children.push(closed)
+        if (parent.isMessage) parent.embeddedFields = part.fields
+      }
     }
   }
 }

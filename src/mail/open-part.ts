@@ -19,6 +19,8 @@ export interface OpenPart {
   isClosed: boolean
   /** An embedded message that is looked into: its only child. */
   isMessage: boolean
+  /** Header of the embedded message. */
+  embeddedFields: readonly HeaderField[]
   readonly children: BodyPart[]
 }
 
@@ -34,6 +36,7 @@ export function openPart(headerStart: number, defaultType: OpenPart['defaultType
     boundary: undefined,
     isClosed: false,
     isMessage: false,
+    embeddedFields: [],
     children: [],
   }
 }
@@ -54,7 +57,14 @@ export function closePart(
   const lines = Math.max(0, at.lineFeeds - part.lineFeedsBefore)
   const message = part.children[0]
   if (part.isMessage && message !== undefined) {
-    return { ...base, kind: 'message', encoding, lines, envelope: buildEnvelope(part.fields), message }
+    return {
+      ...base,
+      kind: 'message',
+      encoding,
+      lines,
+      envelope: buildEnvelope(part.embeddedFields),
+      message,
+    }
   }
   if (part.boundary !== undefined && message !== undefined) {
     return { ...base, kind: 'multipart', parts: part.children }

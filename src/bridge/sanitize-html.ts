@@ -1,0 +1,89 @@
+import sanitize from 'sanitize-html'
+
+/** HTML longer than this many characters is cut first: the parser holds it whole. */
+const MAX_HTML_CHARS = 16 * 1024 * 1024
+/** Elements inside each other; mail nests tables, not hundreds of them. */
+const MAX_NESTING = 200
+
+export interface SanitizeOptions {
+  /** Keeps `<img src="cid:…">` (pictures that are parts of the message); all others become their text. */
+  readonly allowCidImages?: boolean
+}
+
+/** What the reference client's viewer knows (CM message 3.3), which is also all that mail needs. */
+const TAGS =
+  'a address b big blockquote br center cite code dd div dl dt em font h1 h2 h3 h4 h5 h6 hr i kbd li ol p pre samp small span strike s strong sub sup table tbody tfoot thead td th tr tt u ul'.split(
+    ' ',
+  )
+
+const COLOR = [/^#[0-9a-f]{3,6}$/i, /^[a-z]{3,20}$/i, /^rgb\(\s*\d{1,3}\s*,\s*\d{1,3}\s*,\s*\d{1,3}\s*\)$/i]
+
+const BASE_OPTIONS: sanitize.IOptions = {
+  allowedTags: TAGS,
+  allowedAttributes: {
+    a: ['href'],
+    font: ['color', 'size', 'face'],
+    td: ['colspan', 'rowspan', 'align', 'valign', 'bgcolor', 'width'],
+    th: ['colspan', 'rowspan', 'align', 'valign', 'bgcolor', 'width'],
+    table: ['border', 'cellpadding', 'cellspacing', 'width', 'align', 'bgcolor'],
+    p: ['align', 'style'],
+    div: ['align', 'style'],
+    span: ['style'],
+    ol: ['start', 'type'],
+  },
+  allowedStyles: {
+    '*': {
+      color: COLOR,
+      'background-color': COLOR,
+      'text-align': [/^(?:left|right|center|justify)$/],
+      'font-weight': [/^(?:bold|normal|[1-9]00)$/],
+      'font-style': [/^(?:italic|normal)$/],
+      'text-decoration': [/^(?:underline|line-through|none)$/],
+    },
+  },
+  allowedSchemes: ['http', 'https', 'mailto'],
+  allowedSchemesAppliedToAttributes: ['href'],
+  allowProtocolRelative: false,
+  nestingLimit: MAX_NESTING,
+  nonTextTags: [
+    'script',
+    'style',
+    'textarea',
+    'option',
+    'noscript',
+    'title',
+    'template',
+    'svg',
+    'iframe',
+    'object',
+  ],
+}
+
+/**
+ * HTML with harmless tags only: no scripts, styles, forms, frames, remote or local pictures, `file:` or other schemes;
+ * text escaped (CM message 3.6, 3.7). A picture becomes `[its alternative text]`. Gives the inside of a body.
+ */
+export function sanitizeHtml(html: string, options: SanitizeOptions = {}): string {
+  const input = html.slice(0, MAX_HTML_CHARS)
+  if (options.allowCidImages !== true) {
+    return sanitize(input, { ...BASE_OPTIONS, transformTags: { img: pictureText } })
+  }
+  return sanitize(input, {
+    ...BASE_OPTIONS,
+    allowedTags: [...TAGS, 'img'],
+    allowedAttributes: { ...BASE_OPTIONS.allowedAttributes, img: ['src', 'alt', 'width', 'height'] },
+    allowedSchemesByTag: { img: ['cid'] },
+    allowedSchemesAppliedToAttributes: ['href', 'src'],
+    transformTags: {
+      img: (tagName, attributes) =>
+        /^cid:/i.test(attributes.src ?? '')
+          ? { tagName, attribs: attributes }
+          : pictureText(tagName, attributes),
+    },
+  })
+}
+
+function pictureText(_tagName: string, attributes: sanitize.Attributes): sanitize.Tag {
+  const alternative = (attributes.alt ?? '').trim()
+  return { tagName: 'span', attribs: {}, text: alternative === '' ? '' : `[${alternative}]` }
+}
