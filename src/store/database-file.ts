@@ -1,0 +1,93 @@
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { DamagedDatabaseError, DiskFullError, isDamaged, isDiskFull } from './errors.ts'
+import { migrate } from './migrations.ts'
+
+/** Milliseconds a statement waits for another process's lock (a CLI verb that reads while we write). */
+const BUSY_TIMEOUT_MS = 5000
+/** Octets: the write-ahead log is cut back to this after a checkpoint. */
+const MAX_JOURNAL_BYTES = 64 * 1024 * 1024
+/** Octets: files up to this are checked whole at start; larger ones would break the start budget (design 14) and report damage when it is met. */
+const MAX_CHECKED_BYTES = 128 * 1024 * 1024
+
+const DATABASE_FILE = 'bridge.db'
+const MODE_PRIVATE_DIRECTORY = 0o700
+
+/** Where the parts of a data directory lie. */
+export interface DirectoryLayout {
+  readonly databasePath: string
+  /** Message files, in folders by the first two digits of their id. */
+  readonly blobDirectory: string
+  /** Files that are not yet a blob; emptied at start. */
+  readonly spoolDirectory: string
+}
+
+export function directoryLayout(directory: string): DirectoryLayout {
+  return {
+    databasePath: join(directory, DATABASE_FILE),
+    blobDirectory: join(directory, 'blobs'),
+    spoolDirectory: join(directory, 'spool'),
+  }
+}
+
+/** A connection with the settings every writing connection has (design 3). */
+export function openConnection(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true })
+  database.exec('PRAGMA journal_mode = WAL')
+  database.exec('PRAGMA synchronous = FULL')
+  database.exec(`PRAGMA journal_size_limit = ${MAX_JOURNAL_BYTES}`)
+  return database
+}
+
+/** A connection that cannot write. */
+export function openReadOnlyConnection(path: string): DatabaseSync {
+  return new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, readOnly: true })
+}
+
+/**
+ * Makes the directory and its database when there is none, checks and migrates one that is there.
+ * Throws DamagedDatabaseError, NewerDatabaseError or DiskFullError; an existing directory that lost its database is
+ * damaged, never new.
+ */
+export function prepareDirectory(directory: string, nowMs: number): DirectoryLayout {
+  const layout = directoryLayout(directory)
+  for (const path of [directory, layout.blobDirectory, layout.spoolDirectory]) {
+    mkdirSync(path, { recursive: true, mode: MODE_PRIVATE_DIRECTORY })
+  }
+  refuseLostDatabase(layout)
+  try {
+    prepareDatabase(layout.databasePath, nowMs)
+  } catch (error) {
+    if (isDiskFull(error)) throw new DiskFullError('no space left on the disk', { cause: error })
+    if (!isDamaged(error)) throw error
+    const detail = error instanceof Error ? error.message : String(error)
+    throw new DamagedDatabaseError(layout.databasePath, detail, { cause: error })
+  }
+  return layout
+}
+
+/** Message files without a database, or an empty file in its place: the mail would look like an empty mailbox. */
+function refuseLostDatabase(layout: DirectoryLayout): void {
+  const size = existsSync(layout.databasePath) ? statSync(layout.databasePath).size : 0
+  if (size > 0) return
+  if (readdirSync(layout.blobDirectory).length > 0) {
+    throw new DamagedDatabaseError(layout.databasePath, 'it is missing or empty, but there are message files')
+  }
+}
+
+function prepareDatabase(path: string, nowMs: number): void {
+  const database = openConnection(path)
+  try {
+    checkIntegrity(database, path)
+    migrate(database, { path, nowMs })
+  } finally {
+    database.close()
+  }
+}
+
+function checkIntegrity(database: DatabaseSync, path: string): void {
+  if (statSync(path).size > MAX_CHECKED_BYTES) return
+  const found = database.prepare('PRAGMA quick_check(1)').get()
+  if (found?.quick_check !== 'ok') throw new DamagedDatabaseError(path, String(found?.quick_check))
+}
