@@ -52,6 +52,11 @@ export class CmFramer {
     this.#mode = { name: 'block' }
   }
 
+  /** The lines that follow are commands or replies again: a reply turned out to be a single line. */
+  leaveBlock(): void {
+    this.#mode = { name: 'lines' }
+  }
+
   /** True when no octet waits: what STARTTLS asks for. */
   get isEmpty(): boolean {
     return this.#buffer.length === 0

@@ -44,7 +44,7 @@ const REASON_TEXT = {
  * Source: design 8.4 (judged by the resolved address that is connected to).
  */
 export async function connect(options: ConnectOptions): Promise<SocketChannel> {
-  const hostPort = `${options.host}:${options.port}`
+  const hostPort = formatHostPort(options.host, options.port)
   const timeoutMs = options.timeoutMs ?? CONNECT_TIMEOUT_MS
   const deadline = AbortSignal.timeout(timeoutMs)
   const addresses = await resolve(options, deadline)
@@ -67,6 +67,11 @@ export async function connect(options: ConnectOptions): Promise<SocketChannel> {
   throw new ConnectError('refused', hostPort, lastError)
 }
 
+/** `host:port`, with brackets around an IPv6 address. */
+export function formatHostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
 /** The system's resolver: hosts file and DNS. */
 export const systemResolveHost: ResolveHost = async (host) =>
   (await lookup(host, { all: true })).map(({ address }) => address)
@@ -74,7 +79,7 @@ export const systemResolveHost: ResolveHost = async (host) =>
 async function resolve(options: ConnectOptions, deadline: AbortSignal): Promise<readonly string[]> {
   const { host, port, resolveHost = systemResolveHost } = options
   if (isIP(host) > 0) return [host]
-  const hostPort = `${host}:${port}`
+  const hostPort = formatHostPort(host, port)
   const { promise: late, reject } = Promise.withResolvers<never>()
   deadline.addEventListener('abort', () => reject(new ConnectError('timeout', hostPort)))
   try {

@@ -1,0 +1,210 @@
+import { createReadStream } from 'node:fs'
+import { duration } from '../../base/clock.ts'
+import type { Secret } from '../../base/secret.ts'
+import { encodeBlockLines, encodeLine, MAX_LINE_BYTES } from '../framer.ts'
+import type { BlockKey } from '../ids.ts'
+import { formatUtcTime } from '../utc-time.ts'
+import { CmProtocolError } from './cm-protocol-error.ts'
+import type { CmDialogue } from './dialogue.ts'
+import {
+  type DataOutcome,
+  type GetOutcome,
+  type Refused,
+  readDataReply,
+  readTextReply,
+  refusalOf,
+} from './read-reply.ts'
+
+/** Milliseconds for GOODBYE; a server that only hangs up has said goodbye too (CM wire 10.1). */
+const GOODBYE_TIMEOUT_MS = 5 * duration.second
+/** Octets of a payload that are written at once. */
+const PAYLOAD_CHUNK_BYTES = 64 * 1024
+
+/** What the remembered certificate says about the one that was shown (design 9). */
+export type CertificateState = 'first-seen' | 'known' | 'replaced' | 'changed'
+
+export type LoginReply =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'refused' }
+  /** The server's certificate changed and nobody vouches for it: the auth key was not sent (design 9). */
+  | { readonly kind: 'certificate-changed' }
+
+/** DONE says "received", not "accepted": whoever must know reads the block back (CM wire 7.6). */
+export type StoreReply = { readonly kind: 'done' } | Refused
+
+export type DnsTxtReply =
+  | { readonly kind: 'records'; readonly texts: readonly string[] }
+  | { readonly kind: 'not-found' }
+  | Refused
+
+/** Where the payload of a data block comes from. */
+export type PayloadSource = Uint8Array | { readonly path: string; readonly bytes: number }
+
+/**
+ * A connection to a CM server inside TLS; commands strictly one after the other. Methods throw `CmProtocolError` when
+ * the server breaks the protocol or lies; the session is over then. Always end with `quit` or `close`.
+ */
+export class CmSession {
+  readonly hostPort: string
+  /** `changed`: LOGIN is refused by this client; reading and storing without login go on. */
+  readonly certificate: CertificateState
+  readonly #dialogue: CmDialogue
+  #busy = false as boolean
+
+  constructor(
+    dialogue: CmDialogue,
+    about: { readonly hostPort: string; readonly certificate: CertificateState },
+  ) {
+    this.#dialogue = dialogue
+    this.hostPort = about.hostPort
+    this.certificate = about.certificate
+  }
+
+  /** LOGIN; key ids go in upper case, since the reference compares them exactly (CM wire 7.7). */
+  async login(userId: string, authKey: Secret<string>): Promise<LoginReply> {
+    if (this.certificate === 'changed') return { kind: 'certificate-changed' }
+    const { dialogue, release } = this.#begin()
+    try {
+      await dialogue.ask(`LOGIN ${userId.toUpperCase()} ${authKey.reveal()}`)
+      const reply = await dialogue.line()
+      if (reply.toUpperCase() === 'DONE') return { kind: 'ok' }
+      if (refusalOf(reply) !== undefined) return { kind: 'refused' }
+      throw dialogue.fail(new CmProtocolError('unexpected-reply'))
+    } finally {
+      release()
+    }
+  }
+
+  /** A text block under the key; of announcements only records dated `sinceMs` (milliseconds) or later. */
+  getBlock(key: BlockKey, sinceMs?: number): Promise<GetOutcome> {
+    const since = sinceMs === undefined ? '' : ` SINCE ${formatUtcTime(sinceMs)}`
+    return this.#exchange(`GET SERVER ${key}${since}`, (dialogue) => readTextReply(dialogue))
+  }
+
+  /**
+   * The data block under the key: its payload goes to the file `sinkPath` (made anew, durable at the end), is at most
+   * 8 MiB and hashes to the key. When anything is wrong the file is removed again.
+   */
+  getData(key: BlockKey, sinkPath: string): Promise<DataOutcome> {
+    return this.#exchange(`GET SERVER ${key}`, (dialogue) => readDataReply(dialogue, { key, sinkPath }))
+  }
+
+  /** Posts a text block (LF lines, no EndBlock). Throws a plain error for text that would not survive the wire. */
+  storeText(key: BlockKey, blockText: string): Promise<StoreReply> {
+    requireSendable(blockText)
+    return this.#exchange(`STORE SERVER ${key}`, async (dialogue) => {
+      await dialogue.send(encodeBlockLines(blockText))
+      await dialogue.send(encodeLine('EndBlock'))
+      return readStoreReply(dialogue)
+    })
+  }
+
+  /** Posts a data block: header lines up to and including `Data: n`, then exactly n octets. */
+  storeData(key: BlockKey, headerText: string, payload: PayloadSource): Promise<StoreReply> {
+    const payloadBytes = payload instanceof Uint8Array ? payload.length : payload.bytes
+    requireDataHeader(headerText, payloadBytes)
+    return this.#exchange(`STORE SERVER ${key}`, async (dialogue) => {
+      await dialogue.send(encodeBlockLines(headerText))
+      let sent = 0
+      for await (const chunk of payloadChunks(payload)) {
+        sent += chunk.length
+        await dialogue.send(chunk)
+      }
+      // The header promised n octets; with another number the server would take the next command for payload.
+      if (sent !== payloadBytes)
+        throw dialogue.fail(new Error(`payload has ${sent} octets, not ${payloadBytes}`))
+      return readStoreReply(dialogue)
+    })
+  }
+
+  /** TXT records of a name through the server; a lone EndBlock means none (CM wire 7.8). */
+  dnsTxt(name: string): Promise<DnsTxtReply> {
+    return this.#exchange(`DNS TXT ${name}`, async (dialogue): Promise<DnsTxtReply> => {
+      const reply = await readTextReply(dialogue)
+      if (reply.kind === 'not-yet') return { kind: 'not-found' }
+      if (reply.kind !== 'block') return reply
+      const lines = reply.text.split('\n').filter((line) => line.startsWith('TXT: '))
+      return { kind: 'records', texts: lines.map((line) => line.slice('TXT: '.length)) }
+    })
+  }
+
+  /** Says goodbye and closes; never throws for what the server does. */
+  async quit(): Promise<void> {
+    try {
+      await this.#exchange('QUIT', (dialogue) => dialogue.line(GOODBYE_TIMEOUT_MS))
+    } catch (error) {
+      if (!(error instanceof CmProtocolError)) throw error
+    }
+    await this.#dialogue.channel.end()
+  }
+
+  /** Drops the connection at once. */
+  close(): void {
+    this.#dialogue.channel.destroy()
+  }
+
+  async #exchange<T>(command: string, answer: (dialogue: CmDialogue) => Promise<T>): Promise<T> {
+    const { dialogue, release } = this.#begin()
+    try {
+      await dialogue.ask(command)
+      return await answer(dialogue)
+    } catch (error) {
+      // Whatever interrupted a question (the disk, too) leaves its answer on the wire: the session is over.
+      throw dialogue.fail(error)
+    } finally {
+      release()
+    }
+  }
+
+  #begin(): { dialogue: CmDialogue; release: () => void } {
+    if (this.#busy) throw new Error('a CM session takes one command at a time')
+    this.#busy = true
+    return {
+      dialogue: this.#dialogue,
+      release: () => {
+        this.#busy = false
+      },
+    }
+  }
+}
+
+async function readStoreReply(dialogue: CmDialogue): Promise<StoreReply> {
+  const reply = await dialogue.line(dialogue.timeouts.storeMs)
+  if (reply.toUpperCase() === 'DONE') return { kind: 'done' }
+  const refusal = refusalOf(reply)
+  if (refusal !== undefined) return refusal
+  throw dialogue.fail(new CmProtocolError('unexpected-reply', { reply }))
+}
+
+async function* payloadChunks(payload: PayloadSource): AsyncGenerator<Uint8Array> {
+  if (!(payload instanceof Uint8Array)) {
+    yield* createReadStream(payload.path, { highWaterMark: PAYLOAD_CHUNK_BYTES })
+    return
+  }
+  for (let offset = 0; offset < payload.length; offset += PAYLOAD_CHUNK_BYTES) {
+    yield payload.subarray(offset, offset + PAYLOAD_CHUNK_BYTES)
+  }
+}
+
+/** Lines that mean something to the framing of the other side. */
+const FRAMING_LINE = /^(?:EndBlock|(?:Data|Padding): .*)$/i
+
+function requireSendable(blockText: string): void {
+  for (const line of blockText.replaceAll('\r', '').replace(/\n$/, '').split('\n')) {
+    if (FRAMING_LINE.test(line)) throw new Error(`a text block cannot carry the line ${JSON.stringify(line)}`)
+    if (Buffer.byteLength(line) > MAX_LINE_BYTES)
+      throw new Error('a text block holds a line over 16384 octets')
+  }
+}
+
+function requireDataHeader(headerText: string, payloadBytes: number): void {
+  const lines = headerText.replaceAll('\r', '').replace(/\n$/, '').split('\n')
+  const last = lines.pop()
+  if (
+    last !== `Data: ${payloadBytes}` ||
+    payloadBytes === 0 ||
+    lines.some((line) => FRAMING_LINE.test(line))
+  ) {
+    throw new Error('the header of a data block must end with the one line that names its octets')
+  }
+}
