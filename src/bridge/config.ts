@@ -55,8 +55,6 @@ const schema = z.strictObject({
     tlsPort: optionalPort.default(1993),
   }),
   tls: z.strictObject({
-    /** Without TLS the listeners must all be loopback ones. */
-    enabled: truth.default(true),
     /** Names and addresses in the certificate beside localhost, 127.0.0.1, ::1 and the host name. */
     names: z
       .array(
@@ -146,8 +144,7 @@ export function parseConfig(given: unknown): ConfigOutcome {
   const parsed = schema.safeParse(withSections(given))
   if (!parsed.success)
     return { kind: 'wrong', issues: parsed.error.issues.map((issue) => describe(issue, given)) }
-  const issues = listenersWithoutTls(parsed.data)
-  return issues.length === 0 ? { kind: 'ok', config: parsed.data } : { kind: 'wrong', issues }
+  return { kind: 'ok', config: parsed.data }
 }
 
 /** True for `host:port` with a port from 0 to 65535; IPv6 addresses in brackets. */
@@ -155,30 +152,11 @@ export function isHostPort(text: string): boolean {
   return Number(HOST_PORT.exec(text)?.[2] ?? Number.NaN) <= 65535
 }
 
-/** True for the addresses only this machine reaches. */
-export function isLoopback(host: string): boolean {
-  return host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
-}
-
 /** Sections that are not given are there with their defaults. */
 function withSections(given: unknown): unknown {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return given
   const empty = Object.fromEntries(Object.keys(schema.shape).map((section) => [section, {}]))
   return { ...empty, ...given }
-}
-
-/** Design 6: a listener that others can reach must offer TLS. */
-function listenersWithoutTls(config: Config): ConfigIssue[] {
-  if (config.tls.enabled) return []
-  return (['smtp', 'imap'] as const).flatMap((protocol) =>
-    config[protocol].hosts
-      .filter((host) => !isLoopback(host))
-      .map((host) => ({
-        key: `${protocol}.hosts`,
-        value: JSON.stringify(host),
-        fix: 'others can reach this address: set tls.enabled to true, or listen on 127.0.0.1 and ::1 only',
-      })),
-  )
 }
 
 function describe(issue: z.core.$ZodIssue, given: unknown): ConfigIssue {

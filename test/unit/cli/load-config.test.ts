@@ -124,12 +124,6 @@ describe('a wrong setting', () => {
   it('lists every wrong one, a line each', () => {
     expect(errorOf({ settings: ['smtp.port=a', 'imap.port=b'] }).split('\n')).toHaveLength(2)
   })
-
-  it('that would let others in without TLS is refused', () => {
-    const message = errorOf({ settings: ['tls.enabled=false', 'imap.hosts=127.0.0.1,0.0.0.0'] })
-    expect(message).toContain('imap.hosts = "0.0.0.0" (--set): others can reach this address')
-    expect(loadConfig(sources({ settings: ['tls.enabled=false'] })).tls.enabled).toBe(false)
-  })
 })
 
 describe('JSON with comments', () => {
