@@ -1,5 +1,14 @@
 import * as openpgp from 'openpgp'
+import { Secret } from '../base/secret.ts'
+import { blockLines } from './block-text.ts'
+import type { Certificate, CertificateResult, CertifiedId } from './certificate.ts'
+import { describeUserId, MAX_CERTIFICATE_BYTES, primaryUserId, usability } from './certificate.ts'
+import { readCertificatePackets } from './certificate-packets.ts'
+import type { ClearSigned } from './clear-signed.ts'
+import { encodeClearSigned, hashName, signedText } from './clear-signed.ts'
 import type { KeyId } from './ids.ts'
+import type { SecretKey, SecretKeyResult } from './secret-key.ts'
+import type { BadSignatureReason, ClearSignatureVerdict } from './signature-verdict.ts'
 
 /**
  * The only importer of `openpgp`: its settings, and the few operations the rest of CM needs, in our own types.
@@ -32,6 +41,182 @@ export const OPENPGP_SETTINGS = {
 /** The same where openpgp.js wants all settings. */
 const FULL_SETTINGS: openpgp.Config = { ...openpgp.config, ...OPENPGP_SETTINGS }
 
+/* Keys and clear-signatures: what the announcements need. */
+
+/**
+ * Reads exactly one public certificate, armored or binary, and judges it as of `nowMs`. Size, packets, versions and
+ * names are checked before openpgp.js parses anything (design 9, cases K03, K09, K13).
+ */
+export async function parseCertificate(
+  input: string | Uint8Array,
+  nowMs: number,
+): Promise<CertificateResult> {
+  const packets = readCertificatePackets(input)
+  if (packets.kind === 'refused') return packets
+  const reading = openpgp.readKeys({ binaryKeys: packets.bytes, config: OPENPGP_SETTINGS })
+  const [key, second] = await reading.catch((): openpgp.Key[] => [])
+  if (key === undefined || second !== undefined || key.isPrivate())
+    return { kind: 'refused', reason: 'corrupt' }
+  if (key.getCreationTime().getTime() > nowMs) return { kind: 'refused', reason: 'not-yet-valid' }
+  const ids = await certifiedIds(key, new Date(nowMs))
+  if (ids.length === 0) {
+    return { kind: 'refused', reason: packets.isNameUnreadable ? 'user-id-encoding' : 'no-user-id' }
+  }
+  return { kind: 'ok', certificate: await describeKey(key, ids, nowMs) }
+}
+
+/** The user ids with a valid self-signature, whichever of several signatures is the newest valid one. */
+async function certifiedIds(key: openpgp.Key, date: Date): Promise<CertifiedId[]> {
+  const ids: CertifiedId[] = []
+  for (const user of key.users) {
+    const { userID } = user
+    if (userID === null) continue
+    const newestFirst = user.selfCertifications.toSorted((a, b) => Number(b.created) - Number(a.created))
+    for (const signature of newestFirst) {
+      const signed = { userID, key: key.keyPacket }
+      const certGeneric = openpgp.enums.signature.certGeneric
+      if (!(await succeeds(signature.verify(key.keyPacket, certGeneric, signed, date, false, FULL_SETTINGS))))
+        continue
+      ids.push({
+        text: userID.userID,
+        revoked: await user.isRevoked(signature, undefined, date, FULL_SETTINGS),
+        isPrimary: signature.isPrimaryUserID === true,
+        certifiedMs: Number(signature.created),
+      })
+      break
+    }
+  }
+  return ids
+}
+
+/** openpgp.js tells why it refuses only by its wording; whether it does is what we may go by. */
+function succeeds(check: Promise<unknown>): Promise<boolean> {
+  return check.then(
+    () => true,
+    () => false,
+  )
+}
+
+async function describeKey(
+  key: openpgp.Key,
+  ids: readonly CertifiedId[],
+  nowMs: number,
+): Promise<Certificate> {
+  const date = new Date(nowMs)
+  const revoked = await key.isRevoked(undefined, undefined, date, FULL_SETTINGS)
+  const expires = Number((await key.getExpirationTime(undefined, FULL_SETTINGS)) ?? Number.POSITIVE_INFINITY)
+  const { algorithm, bits, curve } = key.getAlgorithmInfo()
+  const isWeak = bits !== undefined && bits < OPENPGP_SETTINGS.minRSABits
+  const state = { revoked, isExpired: expires <= nowMs, isWeak }
+  const hasEncryptionKey = succeeds(key.getEncryptionKey(undefined, date, undefined, FULL_SETTINGS))
+  const hasSigningKey = succeeds(key.getSigningKey(undefined, date, undefined, FULL_SETTINGS))
+  return {
+    keyId: fingerprintOf(key),
+    userIds: ids.map(describeUserId),
+    primaryUserId: primaryUserId(ids),
+    createdMs: key.getCreationTime().getTime(),
+    expiresMs: Number.isFinite(expires) ? expires : undefined,
+    revoked,
+    algorithm: `${algorithm} ${bits ?? curve ?? ''}`.trim(),
+    canEncrypt: usability(state, await hasEncryptionKey),
+    canSign: usability(state, await hasSigningKey),
+    armored: key.armor(FULL_SETTINGS),
+  }
+}
+
+/**
+ * Verifies a clear-signature with the keys given. The signing key must be usable at `nowMs`; when the signature says
+ * it was made does not matter, as for gpg (vectors: alice-ages, signature-time-differs).
+ */
+export async function verifyClearSigned(
+  signed: ClearSigned,
+  certificates: readonly Certificate[],
+  nowMs: number,
+): Promise<ClearSignatureVerdict> {
+  const signature = await readOneSignature(signed.signature)
+  const packet = signature?.packets[0]
+  const issuer = signature?.getSigningKeyIDs()[0]
+  if (signature === undefined || packet === undefined || issuer === undefined) return { kind: 'bad' }
+  if (packet.signatureType !== openpgp.enums.signature.text) return { kind: 'bad' }
+  const keys = await Promise.all(certificates.map((certificate) => readCertificateText(certificate.armored)))
+  const signer = keys.find((key) => key.getKeys(issuer).length > 0)
+  if (signer === undefined) return { kind: 'unknown-key' }
+  try {
+    await signer.getSigningKey(issuer, new Date(nowMs), undefined, FULL_SETTINGS)
+    const { signatures } = await openpgp.verify({
+      message: await openpgp.createMessage({ text: signedText(signed.lines) }),
+      signature,
+      verificationKeys: [signer],
+      date: null,
+      config: { ...OPENPGP_SETTINGS, allowInsecureVerificationWithReformattedKeys: true },
+    })
+    await signatures[0]?.verified
+  } catch {
+    // Expired, revoked or wrong: all of them are the sender's, and told apart by wording only.
+    return { kind: 'bad' }
+  }
+  return { kind: 'good', keyId: fingerprintOf(signer), createdMs: Number(packet.created) }
+}
+
+/** Clear-signs a text whose last line ends with LF, byte for byte in gpg's form (CM wire 3.1). */
+export async function clearsign(text: string, secretKey: SecretKey, dateMs: number): Promise<string> {
+  const lines = blockLines(text)
+  const armoredKey = secretKey.armored.reveal()
+  const signed: unknown = await openpgp.sign({
+    message: await openpgp.createMessage({ text: signedText(lines) }),
+    signingKeys: await openpgp.readPrivateKey({ armoredKey, config: OPENPGP_SETTINGS }),
+    detached: true,
+    format: 'object',
+    date: new Date(dateMs),
+    config: OPENPGP_SETTINGS,
+  })
+  if (!(signed instanceof openpgp.Signature)) throw new TypeError('a detached signature was expected')
+  const hash = hashName(signed.packets[0]?.hashAlgorithm)
+  return encodeClearSigned(lines, hash, signed.armor(FULL_SETTINGS))
+}
+
+/** Makes a v4 key that GnuPG 2.2 can use: signing Ed25519 primary, Curve25519 encryption subkey (measurements 1c). */
+export async function generateKey(options: {
+  readonly name: string
+  readonly address: string
+  readonly nowMs: number
+}): Promise<SecretKey> {
+  const { privateKey, publicKey } = await openpgp.generateKey({
+    userIDs: [{ name: options.name, email: options.address }],
+    type: 'ecc',
+    curve: 'curve25519Legacy',
+    date: new Date(options.nowMs),
+    format: 'armored',
+    config: OPENPGP_SETTINGS,
+  })
+  const parsed = await parseCertificate(publicKey, options.nowMs)
+  if (parsed.kind === 'refused') throw new Error(`the new key is not usable: ${parsed.reason}`)
+  return { certificate: parsed.certificate, armored: new Secret(privateKey) }
+}
+
+/** Reads and unlocks one armored secret key; the passphrase is not needed again. */
+export async function readSecretKey(
+  armored: string,
+  options: { readonly nowMs: number; readonly passphrase?: Secret<string> | undefined },
+): Promise<SecretKeyResult> {
+  if (armored.length > MAX_CERTIFICATE_BYTES) return { kind: 'refused', reason: 'too-large' }
+  const reading = openpgp.readPrivateKeys({ armoredKeys: armored, config: OPENPGP_SETTINGS })
+  const keys = await reading.catch((): openpgp.PrivateKey[] => [])
+  if (keys.length > 1) return { kind: 'refused', reason: 'several-certificates' }
+  let key = keys[0]
+  if (key === undefined) return { kind: 'refused', reason: 'not-a-key' }
+  if (!key.isDecrypted()) {
+    const passphrase = options.passphrase?.reveal() ?? ''
+    const unlocked = await openpgp.decryptKey({ privateKey: key, passphrase }).catch(() => undefined)
+    if (unlocked === undefined) return { kind: 'locked' }
+    key = unlocked
+  }
+  const parsed = await parseCertificate(key.toPublic().write(), options.nowMs)
+  if (parsed.kind === 'refused') return parsed
+  const secretKey = { certificate: parsed.certificate, armored: new Secret(key.armor(FULL_SETTINGS)) }
+  return { kind: 'ok', secretKey }
+}
+
 /* Streams: what `cm/message/crypto-files.ts` needs for whole messages. Nothing here holds more than a few chunks. */
 
 type ByteStream = ReadableStream<Uint8Array>
@@ -43,13 +228,6 @@ export type DetachedVerdict =
   | { readonly kind: 'future'; readonly signer: KeyId; readonly notBeforeMs: number }
   | { readonly kind: 'bad'; readonly signer: KeyId | undefined; readonly reason: BadSignatureReason }
   | { readonly kind: 'unknown-key'; readonly issuer: string }
-
-export type BadSignatureReason =
-  | 'signature-unreadable'
-  | 'signature-type'
-  | 'signature-wrong'
-  | 'signer-key-expired'
-  | 'signer-key-revoked'
 
 /** How far a sender's clock may be ahead of ours: openpgp.js has no tolerance of its own (design 8.5). */
 export const SIGNATURE_CLOCK_TOLERANCE_MS = 15 * 60 * 1000
@@ -126,12 +304,9 @@ async function isSignedBy(
   })
   const verified = result.signatures[0]?.verified
   // It may reject while the data is still being read; that is an answer, not an unhandled rejection.
-  const answer = verified?.then(
-    () => true,
-    () => false,
-  )
+  const answer = verified === undefined ? false : succeeds(verified)
   await drain(result.data as ByteStream)
-  return (await answer) ?? false
+  return await answer
 }
 
 async function judgeSigner(key: openpgp.Key, createdMs: number, nowMs: number): Promise<DetachedVerdict> {
@@ -156,9 +331,12 @@ function readCertificateText(armoredKey: string): Promise<openpgp.Key> {
 }
 
 /** Exactly one signature packet: several results are how the reference was deceived (CM message 14.1). */
-async function readOneSignature(binarySignature: Uint8Array): Promise<openpgp.Signature | undefined> {
+async function readOneSignature(signature: string | Uint8Array): Promise<openpgp.Signature | undefined> {
+  const config = OPENPGP_SETTINGS
   try {
-    const parsed = await openpgp.readSignature({ binarySignature, config: OPENPGP_SETTINGS })
+    const parsed = await (typeof signature === 'string'
+      ? openpgp.readSignature({ armoredSignature: signature, config })
+      : openpgp.readSignature({ binarySignature: signature, config }))
     return parsed.packets.length === 1 ? parsed : undefined
   } catch {
     // Hostile bytes; the parser's words are of no use to anyone.
