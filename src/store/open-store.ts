@@ -39,7 +39,7 @@ export interface Store {
   readonly read: ReadConnection
   readonly tracker: MailboxTracker
   /** See `Writer.write`. */
-  write<Name extends keyof Operations>(
+  write<Name extends keyof Operations & string>(
     name: Name,
     args: OperationArgs<Operations, Name>,
   ): Promise<OperationResult<Operations, Name>>
@@ -98,7 +98,7 @@ class OpenedStore implements Store {
   readonly #parts: Parts
   #cancelSweep: (() => void) | undefined
   #sweeping: Promise<void> = Promise.resolve()
-  #isClosed = false
+  #isClosed: boolean = false
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -121,7 +121,7 @@ class OpenedStore implements Store {
     return this.#parts.tracker
   }
 
-  write<Name extends keyof Operations>(
+  write<Name extends keyof Operations & string>(
     name: Name,
     args: OperationArgs<Operations, Name>,
   ): Promise<OperationResult<Operations, Name>> {
