@@ -1,0 +1,21 @@
+import { duration } from '../base/clock.ts'
+
+const FIRST_RETRY_MS = 10 * duration.second
+/** The longest distance between two tries (design 7.9). */
+const MAX_RETRY_MS = duration.hour
+/** Share of the delay that is random, so that many messages do not come back in step. */
+const JITTER = 0.2
+
+/**
+ * How long to wait after the n-th failure in a row (0 for the first): doubling up to an hour, ± 20 %.
+ * `random` is in [0, 1).
+ */
+export function retryDelayMs(failures: number, random: number): number {
+  const base = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 20), MAX_RETRY_MS)
+  return Math.round(base * (1 - JITTER + 2 * JITTER * random))
+}
+
+/** A regular distance with the same jitter (polls). */
+export function jittered(baseMs: number, random: number): number {
+  return Math.round(baseMs * (1 - JITTER + 2 * JITTER * random))
+}

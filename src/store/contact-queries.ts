@@ -1,0 +1,85 @@
+import type { KeyId } from '../cm/ids.ts'
+import type { StoredTrust } from './contact-operations.ts'
+import type { AccountId } from './ids.ts'
+import type { ReadConnection } from './read-connection.ts'
+
+export interface StoredContact {
+  readonly keyId: KeyId
+  readonly trust: StoredTrust
+  readonly userId: string
+  readonly announcement: string
+  readonly announcedMs: number
+  readonly fetchedMs: number
+  readonly firstSeenMs: number
+}
+
+interface ContactRow {
+  readonly key_id: KeyId
+  readonly trust: StoredTrust
+  readonly user_id: string
+  readonly announcement: string
+  readonly announced_ms: number
+  readonly fetched_ms: number
+  readonly first_seen_ms: number
+}
+
+function toContact(row: ContactRow): StoredContact {
+  return {
+    keyId: row.key_id,
+    trust: row.trust,
+    userId: row.user_id,
+    announcement: row.announcement,
+    announcedMs: row.announced_ms,
+    fetchedMs: row.fetched_ms,
+    firstSeenMs: row.first_seen_ms,
+  }
+}
+
+/** One key of one account's contacts. */
+export function contactByKeyId(
+  read: ReadConnection,
+  accountId: AccountId,
+  keyId: KeyId,
+): StoredContact | undefined {
+  const row = read.get<ContactRow>(
+    'SELECT * FROM contacts WHERE account_id = ? AND key_id = ?',
+    accountId,
+    keyId,
+  )
+  return row === undefined ? undefined : toContact(row)
+}
+
+/** Every key that carries the address, blocked ones included, oldest first. */
+export function contactsByAddress(
+  read: ReadConnection,
+  accountId: AccountId,
+  address: string,
+): StoredContact[] {
+  const rows = read.all<ContactRow>(
+    `SELECT contacts.* FROM addresses JOIN contacts USING (account_id, key_id)
+     WHERE account_id = ? AND address = ? ORDER BY first_seen_ms, key_id`,
+    accountId,
+    address,
+  )
+  return rows.map(toContact)
+}
+
+export interface AddressLookup {
+  readonly lookedUpMs: number
+  /** When the address last had a key; null for never. */
+  readonly foundMs: number | null
+}
+
+/** When an address was last looked up for this account. */
+export function addressLookup(
+  read: ReadConnection,
+  accountId: AccountId,
+  address: string,
+): AddressLookup | undefined {
+  const row = read.get<{ readonly looked_up_ms: number; readonly found_ms: number | null }>(
+    'SELECT looked_up_ms, found_ms FROM address_lookups WHERE account_id = ? AND address = ?',
+    accountId,
+    address,
+  )
+  return row === undefined ? undefined : { lookedUpMs: row.looked_up_ms, foundMs: row.found_ms }
+}

@@ -1,0 +1,261 @@
+import type { AcknowledgmentId, AnnouncementId, BlockKey, KeyId } from '../cm/ids.ts'
+import type { Flag } from '../mail/flags.ts'
+import type { MessageDraft } from './blob-rows.ts'
+import { type ContactRecord, pinContact, upsertContact } from './contact-operations.ts'
+import type { AccountId } from './ids.ts'
+import { findMailbox } from './mailbox-rows.ts'
+import { insertMessage } from './message-rows.ts'
+import type { WriteTransaction } from './operation.ts'
+import { insertNotice, type NoticeDraft } from './report-operations.ts'
+import { scheduleReport } from './report-rows.ts'
+import { showDelivery } from './sent-copy.ts'
+import { type DueWork, endWork, holdsLease, type Lease, scheduleWork } from './work-rows.ts'
+
+/** What is done with an announcement found in a mailbox: announced → fetched → delivered, or another end (design 4, 8). */
+export type InboundState =
+  | 'announced'
+  | 'fetched'
+  | 'delivered'
+  | 'quarantined'
+  | 'hidden'
+  | 'duplicate'
+  | 'expired'
+
+/** The work row of an inbound message. */
+export function inboundRow(inboundId: number): string {
+  return `in${inboundId}`
+}
+
+export interface FoundAnnouncement {
+  readonly announcementId: AnnouncementId
+  /** The record as the server gave it, LF lines. */
+  readonly record: string
+  readonly dataBlocks: readonly BlockKey[]
+  /** False: below the demand and without a token; fetched into Junk (design 8.2). */
+  readonly hasEnoughWork: boolean
+  /** `host:port` it came from. */
+  readonly server: string
+}
+
+/** The acknowledgment of a message that verified, ready to be posted. */
+export interface AcknowledgmentPost {
+  readonly key: BlockKey
+  readonly text: string
+  /** Transport of the sender. */
+  readonly target: string
+}
+
+export type InboundEnd =
+  | {
+      readonly kind: 'deliver'
+      readonly mailboxName: string
+      readonly message: MessageDraft
+      readonly flags: readonly Flag[]
+      readonly acknowledgment: AcknowledgmentPost | null
+      /** MessageUniqueId and the Message-ID it is shown with. */
+      readonly messageUniqueId: string | null
+      readonly messageId: string | null
+    }
+  | { readonly kind: 'quarantine' | 'hide' | 'expire' }
+
+export const inboundOperations = {
+  /** What one poll found: new announcements, acknowledgments that arrived. */
+  recordPoll(
+    tx: WriteTransaction,
+    args: {
+      readonly accountId: AccountId
+      readonly announcements: readonly FoundAnnouncement[]
+      readonly acknowledged: readonly AcknowledgmentId[]
+      readonly isFull: boolean
+      /** When the poll began: the next one asks for what is newer. */
+      readonly startedMs: number
+    },
+  ): readonly DueWork[] {
+    const { accountId } = args
+    const due = args.announcements.flatMap((found) => insertAnnouncement(tx, accountId, found))
+    const reports = args.acknowledged.flatMap((id) => acknowledgeRecipient(tx, accountId, id))
+    tx.sql(
+      `INSERT INTO polls (account_id, succeeded_ms, full_ms) VALUES (?1, ?2, ?3)
+       ON CONFLICT (account_id) DO UPDATE SET succeeded_ms = ?2, full_ms = coalesce(?3, full_ms)`,
+    ).run(accountId, args.startedMs, args.isFull ? args.startedMs : null)
+    return [...due, ...reports]
+  },
+
+  /** A data block of it lies in its file, checked. */
+  markBlockFetched(
+    tx: WriteTransaction,
+    args: { readonly lease: Lease; readonly inboundId: number; readonly position: number },
+  ): boolean {
+    if (!holdsLease(tx, args.lease)) return false
+    tx.sql('UPDATE inbound_blocks SET fetched_ms = ? WHERE inbound_id = ? AND position = ?').run(
+      tx.nowMs,
+      args.inboundId,
+      args.position,
+    )
+    return true
+  },
+
+  /** All its blocks are there: it is decoded next. */
+  finishFetch(
+    tx: WriteTransaction,
+    args: { readonly lease: Lease; readonly accountId: AccountId; readonly inboundId: number },
+  ): readonly DueWork[] {
+    if (!holdsLease(tx, args.lease)) return []
+    tx.sql(`UPDATE inbound_announcements SET state = 'fetched' WHERE id = ?`).run(args.inboundId)
+    return [scheduleWork(tx, { row: args.lease.row, accountId: args.accountId, stage: 'decode', delayMs: 0 })]
+  },
+
+  /** The sender's key is not found yet: the message is held, for a body cannot change later (design 8.4). */
+  holdInbound(
+    tx: WriteTransaction,
+    args: { readonly inboundId: number; readonly holdUntilMs: number },
+  ): void {
+    tx.sql('UPDATE inbound_announcements SET hold_until_ms = coalesce(hold_until_ms, ?) WHERE id = ?').run(
+      args.holdUntilMs,
+      args.inboundId,
+    )
+  },
+
+  /**
+   * The end of an inbound message: it enters its mailbox and its row turns terminal in one transaction, with the
+   * acknowledgment that is to be posted, the keys it brought and what the owner is told.
+   */
+  finishInbound(
+    tx: WriteTransaction,
+    args: {
+      readonly lease: Lease
+      readonly accountId: AccountId
+      readonly inboundId: number
+      readonly end: InboundEnd
+      readonly reason: string
+      /** Equal for the same message announced twice (design 8.5); null for what did not verify. */
+      readonly fingerprint: string | null
+      readonly contacts: readonly ContactRecord[]
+      /** A key that is known from now on. */
+      readonly pin: KeyId | null
+      readonly notices: readonly NoticeDraft[]
+    },
+  ):
+    | { readonly kind: 'ok' | 'duplicate'; readonly due: readonly DueWork[] }
+    | { readonly kind: 'lease-lost' } {
+    if (!holdsLease(tx, args.lease)) return { kind: 'lease-lost' }
+    const { accountId, inboundId, end } = args
+    endWork(tx, args.lease.row)
+    for (const contact of args.contacts) upsertContact(tx, accountId, contact)
+    if (args.pin !== null) pinContact(tx, accountId, args.pin)
+    for (const notice of args.notices) insertNotice(tx, accountId, notice)
+    if (isDuplicate(tx, accountId, args.fingerprint)) {
+      setState(tx, inboundId, { state: 'duplicate', reason: args.reason, fingerprint: null })
+      return { kind: 'duplicate', due: [] }
+    }
+    const { reason, fingerprint } = args
+    if (end.kind !== 'deliver') {
+      const state = end.kind === 'hide' ? 'hidden' : end.kind === 'expire' ? 'expired' : 'quarantined'
+      setState(tx, inboundId, { state, reason, fingerprint })
+      return { kind: 'ok', due: [] }
+    }
+    deliver(tx, accountId, end)
+    setState(tx, inboundId, { state: 'delivered', reason, fingerprint })
+    return { kind: 'ok', due: scheduleAcknowledgment(tx, accountId, end.acknowledgment) }
+  },
+
+  /** An acknowledgment was posted, or given up after three days (CM wire 8.5 point 6). */
+  finishAcknowledgment(
+    tx: WriteTransaction,
+    args: { readonly lease: Lease; readonly blockId: number },
+  ): boolean {
+    if (!holdsLease(tx, args.lease)) return false
+    tx.sql('DELETE FROM outbound_blocks WHERE id = ?').run(args.blockId)
+    endWork(tx, args.lease.row)
+    return true
+  },
+}
+
+function insertAnnouncement(tx: WriteTransaction, accountId: AccountId, found: FoundAnnouncement): DueWork[] {
+  const inserted = tx
+    .sql(
+      `INSERT INTO inbound_announcements (account_id, announcement_id, state, record, server, enough_work, seen_ms)
+       VALUES (?, ?, 'announced', ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
+    )
+    .get(accountId, found.announcementId, found.record, found.server, found.hasEnoughWork ? 1 : 0, tx.nowMs)
+  if (inserted === undefined) return []
+  const inboundId = Number(inserted.id)
+  found.dataBlocks.forEach((key, position) => {
+    tx.sql('INSERT INTO inbound_blocks (inbound_id, position, block_key) VALUES (?, ?, ?)').run(
+      inboundId,
+      position,
+      key,
+    )
+  })
+  return [scheduleWork(tx, { row: inboundRow(inboundId), accountId, stage: 'fetch', delayMs: 0 })]
+}
+
+function acknowledgeRecipient(tx: WriteTransaction, accountId: AccountId, id: AcknowledgmentId): DueWork[] {
+  const row = tx
+    .sql(
+      `UPDATE outbound_recipients SET state = 'acknowledged', acknowledged_ms = ?1 WHERE acknowledgment_id = ?2 AND state IN ('posted', 'unconfirmed')
+         AND outbound_id IN (SELECT id FROM outbound_messages WHERE account_id = ?3) RETURNING outbound_id, notify`,
+    )
+    .get(tx.nowMs, id, accountId)
+  if (row === undefined) return []
+  const outboundId = Number(row.outbound_id)
+  tx.sql(
+    `UPDATE outbound_messages SET state = 'done' WHERE id = ?1 AND state = 'posted' AND NOT EXISTS
+       (SELECT 1 FROM outbound_recipients WHERE outbound_id = ?1 AND state = 'posted')`,
+  ).run(outboundId)
+  showDelivery(tx, outboundId)
+  return String(row.notify).split(',').includes('success') ? [scheduleReport(tx, accountId, outboundId)] : []
+}
+
+function isDuplicate(tx: WriteTransaction, accountId: AccountId, fingerprint: string | null): boolean {
+  if (fingerprint === null) return false
+  const found = tx
+    .sql(
+      `SELECT 1 FROM inbound_announcements WHERE account_id = ? AND fingerprint = ? AND state IN ('delivered', 'hidden')`,
+    )
+    .get(accountId, fingerprint)
+  return found !== undefined
+}
+
+function setState(
+  tx: WriteTransaction,
+  inboundId: number,
+  to: { readonly state: InboundState; readonly reason: string; readonly fingerprint: string | null },
+): void {
+  tx.sql('UPDATE inbound_announcements SET state = ?, reason = ?, fingerprint = ? WHERE id = ?').run(
+    to.state,
+    to.reason,
+    to.fingerprint,
+    inboundId,
+  )
+}
+
+function deliver(
+  tx: WriteTransaction,
+  accountId: AccountId,
+  end: Extract<InboundEnd, { readonly kind: 'deliver' }>,
+): void {
+  const mailbox = findMailbox(tx, accountId, end.mailboxName)
+  if (mailbox === undefined) throw new Error(`the account has no ${end.mailboxName}`)
+  insertMessage(tx, { mailbox, content: end.message, flags: end.flags, internalDateMs: tx.nowMs })
+  if (end.messageUniqueId !== null && end.messageId !== null) {
+    tx.sql(
+      'INSERT OR IGNORE INTO message_ids (account_id, message_unique_id, message_id) VALUES (?, ?, ?)',
+    ).run(accountId, end.messageUniqueId, end.messageId)
+  }
+}
+
+function scheduleAcknowledgment(
+  tx: WriteTransaction,
+  accountId: AccountId,
+  post: AcknowledgmentPost | null,
+): DueWork[] {
+  if (post === null) return []
+  const inserted = tx
+    .sql(
+      `INSERT INTO outbound_blocks (account_id, type, block_key, target, text, created_ms) VALUES (?, 'acknowledgment', ?, ?, ?, ?)`,
+    )
+    .run(accountId, post.key, post.target, post.text, tx.nowMs)
+  const row = `ak${inserted.lastInsertRowid}`
+  return [scheduleWork(tx, { row, accountId, stage: 'acknowledge', delayMs: 0 })]
+}

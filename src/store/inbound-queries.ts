@@ -1,0 +1,110 @@
+import type { AnnouncementId, BlockKey } from '../cm/ids.ts'
+import type { AccountId } from './ids.ts'
+import type { InboundState } from './inbound-operations.ts'
+import type { ReadConnection } from './read-connection.ts'
+
+export interface InboundMessage {
+  readonly id: number
+  readonly accountId: AccountId
+  readonly announcementId: AnnouncementId
+  readonly state: InboundState
+  readonly record: string
+  readonly server: string
+  readonly hasEnoughWork: boolean
+  readonly seenMs: number
+  readonly holdUntilMs: number | null
+  readonly blocks: readonly InboundBlock[]
+}
+
+export interface InboundBlock {
+  readonly position: number
+  readonly key: BlockKey
+  readonly isFetched: boolean
+}
+
+interface Row {
+  readonly id: number
+  readonly account_id: AccountId
+  readonly announcement_id: AnnouncementId
+  readonly state: InboundState
+  readonly record: string
+  readonly server: string
+  readonly enough_work: number
+  readonly seen_ms: number
+  readonly hold_until_ms: number | null
+}
+
+/** One inbound message with its data blocks in order. */
+export function inboundMessage(read: ReadConnection, inboundId: number): InboundMessage | undefined {
+  const row = read.get<Row>('SELECT * FROM inbound_announcements WHERE id = ?', inboundId)
+  if (row === undefined) return undefined
+  const blocks = read.all<{ position: number; block_key: BlockKey; fetched_ms: number | null }>(
+    'SELECT * FROM inbound_blocks WHERE inbound_id = ? ORDER BY position',
+    inboundId,
+  )
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    announcementId: row.announcement_id,
+    state: row.state,
+    record: row.record,
+    server: row.server,
+    hasEnoughWork: row.enough_work === 1,
+    seenMs: row.seen_ms,
+    holdUntilMs: row.hold_until_ms,
+    blocks: blocks.map((block) => ({
+      position: block.position,
+      key: block.block_key,
+      isFetched: block.fetched_ms !== null,
+    })),
+  }
+}
+
+/** True for an announcement this account has met before. */
+export function knowsAnnouncement(read: ReadConnection, accountId: AccountId, id: AnnouncementId): boolean {
+  return (
+    read.get(
+      'SELECT 1 FROM inbound_announcements WHERE account_id = ? AND announcement_id = ?',
+      accountId,
+      id,
+    ) !== undefined
+  )
+}
+
+/** When an account was last polled with success, and when last in full; null for never. */
+export function pollTimes(
+  read: ReadConnection,
+  accountId: AccountId,
+): { readonly succeededMs: number | null; readonly fullMs: number | null } {
+  const row = read.get<{ succeeded_ms: number | null; full_ms: number | null }>(
+    'SELECT succeeded_ms, full_ms FROM polls WHERE account_id = ?',
+    accountId,
+  )
+  return { succeededMs: row?.succeeded_ms ?? null, fullMs: row?.full_ms ?? null }
+}
+
+/** The Message-ID a MessageUniqueId is shown with. */
+export function messageIdOfUniqueId(
+  read: ReadConnection,
+  accountId: AccountId,
+  uniqueId: string,
+): string | undefined {
+  return read.get<{ message_id: string }>(
+    'SELECT message_id FROM message_ids WHERE account_id = ? AND message_unique_id = ?',
+    accountId,
+    uniqueId,
+  )?.message_id
+}
+
+/** The MessageUniqueId of a message the account has seen, by its Message-ID. */
+export function uniqueIdOfMessageId(
+  read: ReadConnection,
+  accountId: AccountId,
+  messageId: string,
+): string | undefined {
+  return read.get<{ message_unique_id: string }>(
+    'SELECT message_unique_id FROM message_ids WHERE account_id = ? AND message_id = ?',
+    accountId,
+    messageId,
+  )?.message_unique_id
+}
