@@ -13,6 +13,7 @@ const CONNECT_TIMEOUT_MS = 15 * duration.second
 export type ResolveHost = (host: string) => Promise<readonly string[]>
 
 export interface ConnectOptions {
+  /** A name or an IP address; IPv6 with or without brackets. */
   readonly host: string
   readonly port: number
   /** Decides per resolved address; the address that was judged is the one connected to. */
@@ -69,7 +70,7 @@ export async function connect(options: ConnectOptions): Promise<SocketChannel> {
 
 /** `host:port`, with brackets around an IPv6 address. */
 export function formatHostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** The system's resolver: hosts file and DNS. */
@@ -77,7 +78,8 @@ export const systemResolveHost: ResolveHost = async (host) =>
   (await lookup(host, { all: true })).map(({ address }) => address)
 
 async function resolve(options: ConnectOptions, deadline: AbortSignal): Promise<readonly string[]> {
-  const { host, port, resolveHost = systemResolveHost } = options
+  const { port, resolveHost = systemResolveHost } = options
+  const host = options.host.replace(/^\[(.*)\]$/, '$1')
   if (isIP(host) > 0) return [host]
   const hostPort = formatHostPort(host, port)
   const { promise: late, reject } = Promise.withResolvers<never>()

@@ -26,6 +26,7 @@ export interface CmClientEnvironment {
 }
 
 export interface CmServerTarget {
+  /** A host name or an IP address; IPv6 with or without brackets. */
   readonly host: string
   readonly port: number
   /** `anyAddress` for a server the owner wrote down, `publicAddressesExcept(…)` for one the network named (design 8.4). */
@@ -45,7 +46,10 @@ export async function connectCmServer(
   const channel = await openChannel(target, environment, timeouts)
   const dialogue = new CmDialogue(channel, environment.clock, timeouts)
   await awaitGreeting(dialogue)
-  await startTls(dialogue, { host: target.host, authorities: environment.authorities })
+  await startTls(dialogue, {
+    host: target.host.replace(/^\[(.*)\]$/, '$1'),
+    authorities: environment.authorities,
+  })
   const hostPort = formatHostPort(target.host, target.port)
   try {
     const certificate = await judgeCertificate(hostPort, channel.peerCertificate, environment)

@@ -1,9 +1,10 @@
 import type { Secret } from '../../base/secret.ts'
 import type { AddressJudge } from '../../net/address-guard.ts'
+import { encodeServerAddress, type ServerAddress } from '../transport.ts'
 import { CmProtocolError, type CmProtocolErrorCode } from './cm-protocol-error.ts'
 import type { CmSession } from './cm-session.ts'
 import { type CmClientEnvironment, connectCmServer } from './connect-cm-server.ts'
-import { networkOf, orderServers, type RandomInt, type ServerAddress } from './server-list.ts'
+import { networkOf, orderServers, type RandomInt } from './server-list.ts'
 
 /** Who logs in; only ever to servers of the account's own (CM wire 8.2). */
 export interface CmLogin {
@@ -62,9 +63,9 @@ export async function withServers<T>(
   for (const server of orderServers(request.servers, request.randomInt)) {
     const attempt = await attemptServer(server, request, task)
     if (attempt.kind === 'done') {
-      return { kind: 'done', value: attempt.value, hostPort: server.hostPort, failures }
+      return { kind: 'done', value: attempt.value, hostPort: encodeServerAddress(server), failures }
     }
-    failures.push({ hostPort: server.hostPort, reason: attempt.reason })
+    failures.push({ hostPort: encodeServerAddress(server), reason: attempt.reason })
   }
   return { kind: 'all-failed', failures }
 }
