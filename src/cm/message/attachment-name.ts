@@ -5,8 +5,7 @@
 
 /** Octets, UTF-8, of an attachment's entry name with its leading `_` (CM message, trap 19). */
 export const MAX_ENTRY_NAME_BYTES = 200
-/** Room for the `_` and for ` (9999)` before the extension. */
-const MAX_NAME_BYTES = MAX_ENTRY_NAME_BYTES - 8
+const MAX_NAME_BYTES = MAX_ENTRY_NAME_BYTES - 1
 const MAX_EXTENSION_BYTES = 20
 
 // C0, DEL, C1, line separators, and the direction overrides that turn "exe.fdp" around.
@@ -16,7 +15,7 @@ const DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2
 
 /**
  * The name without path, control characters, leading dots, trailing dots or blanks, device names; NFC, well-formed,
- * at most 192 octets, the extension kept. Never empty.
+ * at most 199 octets, the extension kept. Never empty; a safe name comes back unchanged.
  */
 export function safeAttachmentName(raw: string): string {
   const base = baseName(raw.toWellFormed().normalize('NFC'))
@@ -26,7 +25,10 @@ export function safeAttachmentName(raw: string): string {
   return shorten(DEVICE.test(named) ? `file-${named}` : named)
 }
 
-/** The names of one message, each safe and all different without regard to case: ` (2)` before the extension. */
+/**
+ * The names of one message, each safe and all different without regard to case: ` (2)` before the extension. Names that
+ * came from here come back unchanged, so whoever needs the entry names beforehand may ask for them.
+ */
 export function safeAttachmentNames(raw: readonly string[]): string[] {
   const taken = new Set<string>()
   const nextNumber = new Map<string, number>()
@@ -69,14 +71,14 @@ function splitExtension(name: string): [stem: string, extension: string] {
 }
 
 function numbered(name: string, number: number): string {
-  const [stem, extension] = splitExtension(name)
-  return `${stem} (${number})${extension}`
+  return shorten(name, ` (${number})`)
 }
 
-function shorten(name: string): string {
-  if (Buffer.byteLength(name) <= MAX_NAME_BYTES) return name
+/** The name with `suffix` before its extension, its stem cut so that all of it stays within the limit. */
+function shorten(name: string, suffix = ''): string {
   const [stem, extension] = splitExtension(name)
-  const room = MAX_NAME_BYTES - Buffer.byteLength(extension)
+  const room = MAX_NAME_BYTES - Buffer.byteLength(suffix + extension)
+  if (Buffer.byteLength(stem) <= room) return `${stem}${suffix}${extension}`
   let cut = ''
   let length = 0
   for (const character of stem) {
@@ -84,5 +86,5 @@ function shorten(name: string): string {
     if (length > room) break
     cut += character
   }
-  return `${withoutTrailing(cut, ' .')}${extension}`
+  return `${withoutTrailing(cut, ' .')}${suffix}${extension}`
 }
