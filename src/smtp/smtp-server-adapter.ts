@@ -142,8 +142,7 @@ class SubmissionConnection extends SMTPConnection {
       super.send(code, data, context)
       return
     }
-    const utf8 = this.#clientSendsUtf8 || this.session.envelope?.smtpUtf8 === true
-    const lines = replyLines(own, { utf8 })
+    const lines = replyLines(own, { utf8: this.#clientSendsUtf8 })
     super.send(own.replyCode, lines.length > 1 ? lines : lines[0], false)
   }
 
@@ -165,9 +164,10 @@ class SubmissionConnection extends SMTPConnection {
     const parsed = super._parseAddressCommand(name, command)
     const address = addressAsSent(command.toString())
     if (parsed === false || address === undefined) return false
-    if (/[^ -~]/.test(address)) this.#clientSendsUtf8 = true
+    const parameters = parsed.args || {}
+    if (/[^ -~]/.test(address) || parameters.SMTPUTF8 === true) this.#clientSendsUtf8 = true
     const check = name === 'mail from' ? checkMailParameters : checkRcptParameters
-    check(parsed.args || {})
+    check(parameters)
     return { ...parsed, address }
   }
 
