@@ -57,12 +57,13 @@ export async function parseCertificate(
   const [key, second] = await reading.catch((): openpgp.Key[] => [])
   if (key === undefined || second !== undefined || key.isPrivate())
     return { kind: 'refused', reason: 'corrupt' }
-  if (key.getCreationTime().getTime() > nowMs) return { kind: 'refused', reason: 'not-yet-valid' }
-  const ids = await certifiedIds(key, new Date(nowMs))
+  const asOfMs = Math.max(nowMs, Number(key.getCreationTime()))
+  if (asOfMs > nowMs + SIGNATURE_CLOCK_TOLERANCE_MS) return { kind: 'refused', reason: 'not-yet-valid' }
+  const ids = await certifiedIds(key, new Date(asOfMs))
   if (ids.length === 0) {
     return { kind: 'refused', reason: packets.isNameUnreadable ? 'user-id-encoding' : 'no-user-id' }
   }
-  return { kind: 'ok', certificate: await describeKey(key, ids, nowMs) }
+  return { kind: 'ok', certificate: await describeKey(key, ids, asOfMs) }
 }
 
 /** The user ids with a valid self-signature, whichever of several signatures is the newest valid one. */
@@ -74,9 +75,9 @@ async function certifiedIds(key: openpgp.Key, date: Date): Promise<CertifiedId[]
     const newestFirst = user.selfCertifications.toSorted((a, b) => Number(b.created) - Number(a.created))
     for (const signature of newestFirst) {
       const signed = { userID, key: key.keyPacket }
-      const certGeneric = openpgp.enums.signature.certGeneric
-      if (!(await succeeds(signature.verify(key.keyPacket, certGeneric, signed, date, false, FULL_SETTINGS))))
-        continue
+      const type = openpgp.enums.signature.certGeneric
+      const check = signature.verify(key.keyPacket, type, signed, date, false, FULL_SETTINGS)
+      if (!(await succeeds(check))) continue
       ids.push({
         text: userID.userID,
         revoked: await user.isRevoked(signature, undefined, date, FULL_SETTINGS),
@@ -136,13 +137,14 @@ export async function verifyClearSigned(
   const signature = await readOneSignature(signed.signature)
   const packet = signature?.packets[0]
   const issuer = signature?.getSigningKeyIDs()[0]
-  if (signature === undefined || packet === undefined || issuer === undefined) return { kind: 'bad' }
-  if (packet.signatureType !== openpgp.enums.signature.text) return { kind: 'bad' }
+  if (signature === undefined || issuer === undefined) return { kind: 'bad' }
+  if (packet?.signatureType !== openpgp.enums.signature.text) return { kind: 'bad' }
   const keys = await Promise.all(certificates.map((certificate) => readCertificateText(certificate.armored)))
   const signer = keys.find((key) => key.getKeys(issuer).length > 0)
   if (signer === undefined) return { kind: 'unknown-key' }
   try {
-    await signer.getSigningKey(issuer, new Date(nowMs), undefined, FULL_SETTINGS)
+    const asOfMs = Math.max(nowMs, Number(signer.getCreationTime()))
+    await signer.getSigningKey(issuer, new Date(asOfMs), undefined, FULL_SETTINGS)
     const { signatures } = await openpgp.verify({
       message: await openpgp.createMessage({ text: signedText(signed.lines) }),
       signature,
@@ -218,7 +220,6 @@ export async function readSecretKey(
 }
 
 /* Streams: what `cm/message/crypto-files.ts` needs for whole messages. Nothing here holds more than a few chunks. */
-
 type ByteStream = ReadableStream<Uint8Array>
 
 /** What a detached signature says, judged by the clock that was given (CM message 5.5). */
@@ -304,7 +305,7 @@ async function isSignedBy(
   })
   const verified = result.signatures[0]?.verified
   // It may reject while the data is still being read; that is an answer, not an unhandled rejection.
-  const answer = verified === undefined ? false : succeeds(verified)
+  const answer = verified !== undefined && succeeds(verified)
   await drain(result.data as ByteStream)
   return await answer
 }
