@@ -37,6 +37,9 @@ function askedToEnd(): Promise<string> {
   })
 }
 
+// Whatever we create is the owner's alone (keys, mail, sockets).
+process.umask(0o077)
+
 async function main(): Promise<void> {
   try {
     const outcome = await runCommandLine(process.argv.slice(2), context)

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { registerAccount } from './account.ts'
 import { CliError, exitCode } from './cli-error.ts'
 import type { CliContext } from './context.ts'
 import { programVersion, registerVersion } from './version.ts'
@@ -6,7 +7,7 @@ import { programVersion, registerVersion } from './version.ts'
 /** A verb adds itself to the program. */
 type Register = (program: Command, context: CliContext) => void
 
-const VERBS: readonly Register[] = [registerVersion]
+const VERBS: readonly Register[] = [registerAccount, registerVersion]
 
 /** How a run ended: the process's exit code, and the one line for standard error when it failed. */
 export interface RunOutcome {

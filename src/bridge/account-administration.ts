@@ -1,0 +1,156 @@
+import { claimAddress, hasControlCharacter, isAddress } from '../cm/address.ts'
+import { CERTIFICATE_REFUSALS } from '../cm/certificate.ts'
+import type { KeyId } from '../cm/ids.ts'
+import { generateKey, readSecretKey } from '../cm/openpgp.ts'
+import type { SecretKey } from '../cm/secret-key.ts'
+import { accountByLogin } from '../store/account-queries.ts'
+import { createAccount, type NewAccount, type NewAccountOutcome } from '../store/accounts.ts'
+import type { AccountId } from '../store/ids.ts'
+import type {
+  AccountAdministration,
+  AddAccountOutcome,
+  BridgeOptions,
+  NewAccountRequest,
+  RemoveAccountOutcome,
+} from './bridge.ts'
+import { isHostPort } from './config.ts'
+
+export interface AccountAdministrationOptions
+  extends Pick<BridgeOptions, 'store' | 'clock' | 'randomBytes' | 'log'> {
+  /** The running bridge starts to serve a new account at once; without one it does at its next start. */
+  readonly onAdded?: (accountId: AccountId) => Promise<void>
+}
+
+/** A server's authentication key is one word in its protocol (CM wire 7.7). */
+const AUTH_KEY = /^[\x21-\x7e]{1,256}$/
+/** Characters of a shown name; it is part of the key's user id. */
+const MAX_DISPLAY_NAME_LENGTH = 200
+const MAX_SERVERS = 20
+/** The first password of an account has this name until the owner makes others. */
+const FIRST_PASSWORD_NAME = 'first'
+
+/** The functions behind `account add` and `account remove`, with and without a running bridge. */
+export function createAccountAdministration(options: AccountAdministrationOptions): AccountAdministration {
+  return {
+    add: (request) => addAccount(options, request),
+    remove: (account) => removeAccount(options, account),
+  }
+}
+
+async function addAccount(
+  options: AccountAdministrationOptions,
+  request: NewAccountRequest,
+): Promise<AddAccountOutcome> {
+  const complaint = complaintAbout(request)
+  if (complaint !== undefined) return { kind: 'refused', reason: complaint }
+  const address = claimAddress(request.address)
+  const key = await secretKeyOf(options, { ...request, address })
+  if (key.kind === 'refused') return key
+  const { keyId } = key.secretKey.certificate
+  const outcome = await storeAccount(options, { ...request, address }, key.secretKey)
+  if (outcome.kind === 'already-exists') {
+    return { kind: 'refused', reason: alreadyThere(outcome.what, address, keyId) }
+  }
+  await options.onAdded?.(outcome.accountId)
+  options.log.debug({ accountId: outcome.accountId, address }, 'an account was added')
+  return { kind: 'ok', address, keyId, appPassword: outcome.appPassword }
+}
+
+async function removeAccount(
+  { store }: AccountAdministrationOptions,
+  account: string,
+): Promise<RemoveAccountOutcome> {
+  const found = accountByLogin(store.read, account)
+  if (found === undefined) return { kind: 'no-such-account' }
+  const removed = await store.write('removeAccount', { accountId: found.id })
+  return removed ? { kind: 'ok' } : { kind: 'no-such-account' }
+}
+
+/** What is wrong with a request, for the user; undefined when nothing is. */
+function complaintAbout({ address, displayName, servers, authKey }: NewAccountRequest): string | undefined {
+  if (!isAddress(address)) return `${JSON.stringify(address)} is no address: give one like alice@example.org`
+  if (
+    hasControlCharacter(displayName) ||
+    /[<>]/.test(displayName) ||
+    displayName.length > MAX_DISPLAY_NAME_LENGTH
+  ) {
+    return `${JSON.stringify(displayName)} cannot be a name: no < or > and at most ${MAX_DISPLAY_NAME_LENGTH} characters`
+  }
+  if (servers.length > MAX_SERVERS) return `an account has at most ${MAX_SERVERS} servers`
+  const wrong = servers.find((server) => !isHostPort(server))
+  if (wrong !== undefined)
+    return `${JSON.stringify(wrong)} is no server: give HOST:PORT, like cm.example.org:8081`
+  if (authKey !== undefined && !AUTH_KEY.test(authKey.reveal())) {
+    return 'the authentication key must be one word, as the server printed it'
+  }
+  return undefined
+}
+
+type KeyOutcome =
+  | { readonly kind: 'ok'; readonly secretKey: SecretKey }
+  | { readonly kind: 'refused'; readonly reason: string }
+
+/** The key that was given, if it fits the address; else a new one. */
+async function secretKeyOf(
+  { clock }: AccountAdministrationOptions,
+  { address, displayName, secretKeyArmor }: NewAccountRequest,
+): Promise<KeyOutcome> {
+  const nowMs = clock.now()
+  if (secretKeyArmor === undefined) {
+    return { kind: 'ok', secretKey: await generateKey({ name: displayName, address, nowMs }) }
+  }
+  const read = await readSecretKey(secretKeyArmor.reveal(), { nowMs })
+  if (read.kind === 'locked') {
+    return {
+      kind: 'refused',
+      reason: 'the key file has a passphrase: export the key without one, add it, and delete the file',
+    }
+  }
+  if (read.kind === 'refused') {
+    return { kind: 'refused', reason: `the key file cannot be used: ${CERTIFICATE_REFUSALS[read.reason]}` }
+  }
+  const { certificate } = read.secretKey
+  const addresses = certificate.userIds.filter(({ revoked }) => !revoked).map((id) => id.address)
+  if (!addresses.some((one) => one !== undefined && claimAddress(one) === address)) {
+    return {
+      kind: 'refused',
+      reason: `the key does not carry ${address}: add a user id with it (gpg --quick-add-uid)`,
+    }
+  }
+  for (const [use, can] of [
+    ['sign', certificate.canSign],
+    ['encrypt', certificate.canEncrypt],
+  ] as const) {
+    if (can.kind === 'no')
+      return { kind: 'refused', reason: `the key cannot ${use} (${can.reason}): renew it, or use another` }
+  }
+  return { kind: 'ok', secretKey: read.secretKey }
+}
+
+/** The short name is the local part; whoever comes second with it has none but the address. */
+async function storeAccount(
+  { store, randomBytes }: AccountAdministrationOptions,
+  request: NewAccountRequest,
+  secretKey: SecretKey,
+): Promise<NewAccountOutcome> {
+  const { address, displayName, servers, authKey } = request
+  const account: NewAccount = {
+    address,
+    displayName,
+    keyId: secretKey.certificate.keyId,
+    servers,
+    secretKey: secretKey.armored,
+    appPasswordName: FIRST_PASSWORD_NAME,
+    ...(authKey === undefined ? {} : { authKey }),
+  }
+  const shortName = address.slice(0, address.lastIndexOf('@'))
+  const outcome = await createAccount(store, { ...account, shortName }, randomBytes)
+  const isShortNameTaken = outcome.kind === 'already-exists' && outcome.what === 'short name'
+  return isShortNameTaken ? await createAccount(store, account, randomBytes) : outcome
+}
+
+function alreadyThere(what: 'address' | 'short name' | 'key', address: string, keyId: KeyId): string {
+  if (what === 'key')
+    return `the key ${keyId} belongs to another account here: an account needs a key of its own`
+  return `${address} is an account here already: "cmbridge account remove ${address}" removes it with its mail`
+}

@@ -1,0 +1,94 @@
+import { readFileSync, statSync } from 'node:fs'
+import type { Command } from 'commander'
+import type { AccountAddArgs, AccountAddResult, AccountRemoveArgs } from './account-verbs.ts'
+import { misuse } from './cli-error.ts'
+import { type CliContext, type CommonFlags, printResult } from './context.ts'
+import { readAccounts } from './read-accounts.ts'
+import { runWritingVerb } from './writing-verb.ts'
+
+interface AddFlags extends CommonFlags {
+  readonly name?: string
+  readonly server?: readonly string[]
+  readonly authKey?: string
+  readonly key?: string
+}
+
+/** Octets of a secret key file; the same bound as for any key (design 9). */
+const MAX_KEY_FILE_BYTES = 256 * 1024
+
+/** `cmbridge account add|list|remove` */
+export function registerAccount(program: Command, context: CliContext): void {
+  const account = program.command('account').description('the addresses this bridge has mail for')
+  account
+    .command('add <address>')
+    .description('add an address, with a new key or your own; prints the password for the mail program once')
+    .option('--name <text>', 'your name as others see it')
+    .option('--server <host:port,…>', 'your Confidant Mail servers, the preferred one first', collectServers)
+    .option('--auth-key <key>', 'the authentication key you got from the server')
+    .option('--key <file>', 'your OpenPGP secret key, ASCII-armored')
+    .action((address: string, _flags: unknown, command: Command) =>
+      addAccount(context, command.optsWithGlobals<AddFlags>(), address),
+    )
+  account
+    .command('list')
+    .description('list the accounts')
+    .action((_flags: unknown, command: Command) =>
+      listAccounts(context, command.optsWithGlobals<CommonFlags>()),
+    )
+  account
+    .command('remove <account>')
+    .description('remove an account, its key and its mail from this bridge')
+    .action((name: string, _flags: unknown, command: Command) =>
+      removeAccount(context, command.optsWithGlobals<CommonFlags>(), name),
+    )
+}
+
+async function addAccount(context: CliContext, flags: AddFlags, address: string): Promise<void> {
+  const args: AccountAddArgs = {
+    address,
+    displayName: flags.name ?? '',
+    servers: flags.server ?? [],
+    authKey: flags.authKey ?? null,
+    secretKeyArmor: flags.key === undefined ? null : readKeyFile(flags.key),
+  }
+  const result = (await runWritingVerb(context, flags, { verb: 'account add', args })) as AccountAddResult
+  printResult(context, flags, {
+    json: result,
+    lines: [
+      `account   ${result.address}`,
+      `key       ${result.keyId}`,
+      `password  ${result.appPassword}   (for your mail program; shown only now)`,
+      'next      "cmbridge serve" if it does not run yet, and "cmbridge info" for the settings of your mail program',
+    ],
+  })
+}
+
+function listAccounts(context: CliContext, flags: CommonFlags): void {
+  const accounts = readAccounts(context, flags)
+  printResult(context, flags, {
+    json: accounts,
+    lines:
+      accounts.length === 0
+        ? ['no accounts; "cmbridge account add ADDRESS" makes one']
+        : accounts.map(({ address, displayName, keyId }) =>
+            [address, keyId, displayName].join('  ').trimEnd(),
+          ),
+  })
+}
+
+async function removeAccount(context: CliContext, flags: CommonFlags, account: string): Promise<void> {
+  const args: AccountRemoveArgs = { account }
+  await runWritingVerb(context, flags, { verb: 'account remove', args })
+  printResult(context, flags, { json: { removed: account }, lines: [`removed ${account}`] })
+}
+
+function readKeyFile(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined || !found.isFile()) throw misuse(`--key ${path}: no such file`)
+  if (found.size > MAX_KEY_FILE_BYTES) throw misuse(`--key ${path}: too large for a key`)
+  return readFileSync(path, 'utf8')
+}
+
+function collectServers(value: string, before: readonly string[] = []): string[] {
+  return [...before, ...value.split(',').map((server) => server.trim())]
+}

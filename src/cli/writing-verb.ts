@@ -1,0 +1,75 @@
+import { mkdirSync } from 'node:fs'
+import { sleep } from '../base/clock.ts'
+import { createAccountAdministration } from '../bridge/account-administration.ts'
+import { silentLog } from '../bridge/log.ts'
+import { acquireInstanceLock, type InstanceLock, type LockHolder } from '../store/instance-lock.ts'
+import { openStore } from '../store/open-store.ts'
+import { accountVerbs } from './account-verbs.ts'
+import { CliError } from './cli-error.ts'
+import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './context.ts'
+import { askRunningBridge } from './control-client.ts'
+import type { ControlRequest } from './control-protocol.ts'
+
+/** Milliseconds to wait for another short verb, or for a bridge that is starting or ending. */
+const LOCK_WAIT_MS = 10_000
+const LOCK_LOOK_MS = 50
+
+/**
+ * Runs a verb that writes: in the running bridge when there is one, else here, with the lock (design 4). Both run the
+ * same function. Returns its plain result; throws CliError.
+ */
+export async function runWritingVerb(
+  context: CliContext,
+  flags: CommonFlags,
+  request: ControlRequest,
+): Promise<unknown> {
+  const directory = dataDirectory(context, flags)
+  // Only checked, so that a wrong setting is told before anything is written.
+  settingsOf(context, flags)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const giveUpAt = context.clock.now() + LOCK_WAIT_MS
+  for (;;) {
+    const outcome = acquireInstanceLock(directory, shortHolder(context, request.verb))
+    if (outcome.kind === 'acquired') return await runHere(outcome.lock)
+    const { holder } = outcome
+    if (holder !== undefined && holder.runDirectory !== '') {
+      const answer = await askRunningBridge(holder.runDirectory, request)
+      if (answer.kind === 'ok') return answer.result
+    }
+    if (context.clock.now() > giveUpAt) throw new CliError(heldMessage(directory, holder))
+    await sleep(context.clock, LOCK_LOOK_MS)
+  }
+
+  async function runHere(lock: InstanceLock): Promise<unknown> {
+    try {
+      const { clock, randomBytes } = context
+      const store = await openStore({ directory, clock, randomBytes, onFailure: () => undefined })
+      try {
+        const accounts = createAccountAdministration({ store, clock, randomBytes, log: silentLog })
+        const verb = accountVerbs(accounts)[request.verb]
+        if (verb === undefined) throw new Error(`no such verb: ${request.verb}`)
+        return await verb(request.args)
+      } finally {
+        await store.close()
+      }
+    } finally {
+      lock.release()
+    }
+  }
+}
+
+/** Who this process is while it holds the lock for one verb. */
+function shortHolder({ clock }: CliContext, verb: string): LockHolder {
+  return { pid: process.pid, startedAtMs: clock.now(), verb, runDirectory: '' }
+}
+
+/** One line: who has the directory, since when, and what to do. */
+export function heldMessage(directory: string, holder: LockHolder | undefined): string {
+  if (holder === undefined)
+    return `${directory} is in use by another cmbridge; wait for it, or use another --data`
+  const since = new Date(holder.startedAtMs).toISOString()
+  return (
+    `${directory} is in use by "cmbridge ${holder.verb}", process ${holder.pid}, since ${since}; ` +
+    'stop that one, or use another --data'
+  )
+}
