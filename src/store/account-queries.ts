@@ -1,0 +1,150 @@
+import { Secret } from '../base/secret.ts'
+import type { KeyId } from '../cm/ids.ts'
+import type { AppPasswordScope } from './app-password.ts'
+import type { AccountId } from './ids.ts'
+import type { ReadConnection } from './read-connection.ts'
+import { open } from './vault.ts'
+
+/** An account without its secrets. */
+export interface Account {
+  readonly id: AccountId
+  /** Lower case. */
+  readonly address: string
+  /** A second name to log in with. */
+  readonly shortName: string
+  /** For the user id of the key and From; may be empty. */
+  readonly displayName: string
+  readonly keyId: KeyId
+  /** HOST:PORT of its CM servers, in order of preference. */
+  readonly servers: readonly string[]
+  readonly state: 'active' | 'disabled'
+  readonly createdAtMs: number
+}
+
+interface AccountRow {
+  readonly id: number
+  readonly address: string
+  readonly short_name: string
+  readonly display_name: string
+  readonly key_id: string
+  readonly servers: string
+  readonly state: 'active' | 'disabled'
+  readonly created_at_ms: number
+}
+
+const SELECT_ACCOUNT =
+  'SELECT id, address, short_name, display_name, key_id, servers, state, created_at_ms FROM accounts'
+
+function toAccount(row: AccountRow): Account {
+  return {
+    id: row.id,
+    address: row.address,
+    shortName: row.short_name,
+    displayName: row.display_name,
+    keyId: row.key_id as KeyId,
+    servers: JSON.parse(row.servers) as string[],
+    state: row.state,
+    createdAtMs: row.created_at_ms,
+  }
+}
+
+/** All accounts, by address. */
+export function listAccounts(read: ReadConnection): Account[] {
+  return read.all<AccountRow>(`${SELECT_ACCOUNT} ORDER BY address`).map(toAccount)
+}
+
+export function accountById(read: ReadConnection, accountId: AccountId): Account | undefined {
+  const row = read.get<AccountRow>(`${SELECT_ACCOUNT} WHERE id = ?`, accountId)
+  return row === undefined ? undefined : toAccount(row)
+}
+
+/** The account that an address or a short name means, in any case. */
+export function accountByLogin(read: ReadConnection, login: string): Account | undefined {
+  const row = read.get<AccountRow>(
+    `${SELECT_ACCOUNT} WHERE address = ?1 OR short_name = ?1`,
+    login.trim().toLowerCase(),
+  )
+  return row === undefined ? undefined : toAccount(row)
+}
+
+/** What is known of an app password, never the password. */
+export interface AppPassword {
+  readonly name: string
+  readonly scopes: readonly AppPasswordScope[]
+  readonly createdAtMs: number
+  readonly lastUsedAtMs: number | null
+}
+
+interface AppPasswordRow {
+  readonly id: Uint8Array
+  readonly name: string
+  readonly allows_imap: number
+  readonly allows_smtp: number
+  readonly salt: Uint8Array
+  readonly hash: Uint8Array
+  readonly created_at_ms: number
+  readonly last_used_at_ms: number | null
+}
+
+/** The hashes a login is compared with. */
+export interface AppPasswordHash {
+  readonly id: Uint8Array
+  readonly scopes: readonly AppPasswordScope[]
+  readonly salt: Uint8Array
+  readonly hash: Uint8Array
+  readonly lastUsedAtMs: number | null
+}
+
+function passwordRows(read: ReadConnection, accountId: AccountId): AppPasswordRow[] {
+  return read.all<AppPasswordRow>('SELECT * FROM app_passwords WHERE account_id = ? ORDER BY name', accountId)
+}
+
+function toScopes(row: AppPasswordRow): AppPasswordScope[] {
+  const scopes: AppPasswordScope[] = []
+  if (row.allows_imap === 1) scopes.push('imap')
+  if (row.allows_smtp === 1) scopes.push('smtp')
+  return scopes
+}
+
+/** The app passwords of an account, by name. */
+export function listAppPasswords(read: ReadConnection, accountId: AccountId): AppPassword[] {
+  return passwordRows(read, accountId).map((row) => ({
+    name: row.name,
+    scopes: toScopes(row),
+    createdAtMs: row.created_at_ms,
+    lastUsedAtMs: row.last_used_at_ms,
+  }))
+}
+
+export function appPasswordHashes(read: ReadConnection, accountId: AccountId): AppPasswordHash[] {
+  return passwordRows(read, accountId).map((row) => ({
+    id: row.id,
+    scopes: toScopes(row),
+    salt: row.salt,
+    hash: row.hash,
+    lastUsedAtMs: row.last_used_at_ms,
+  }))
+}
+
+/** The account's newest OpenPGP secret key, as it was given to `createAccount`; undefined for no such account. */
+export function loadSecretKey(read: ReadConnection, accountId: AccountId): Secret<string> | undefined {
+  const row = read.get<{ id: Uint8Array; sealed_secret_key: Uint8Array }>(
+    `SELECT keys.id AS id, sealed_secret_key FROM keys JOIN accounts ON accounts.id = keys.account_id
+     WHERE account_id = ? AND keys.key_id = accounts.key_id ORDER BY keys.created_at_ms DESC LIMIT 1`,
+    accountId,
+  )
+  if (row === undefined) return undefined
+  const bytes = open({ accountId, rowId: row.id, purpose: 'secret-key' }, row.sealed_secret_key)
+  return new Secret(Buffer.from(bytes).toString())
+}
+
+/** The account's authentication key for LOGIN at its CM servers, or undefined when it has none. */
+export function loadAuthKey(read: ReadConnection, accountId: AccountId): Secret<string> | undefined {
+  const row = read.get<{ auth_key_id: Uint8Array | null; sealed_auth_key: Uint8Array | null }>(
+    'SELECT auth_key_id, sealed_auth_key FROM accounts WHERE id = ?',
+    accountId,
+  )
+  if (row === undefined || row.auth_key_id === null || row.sealed_auth_key === null) return undefined
+  const bytes = open({ accountId, rowId: row.auth_key_id, purpose: 'auth-key' }, row.sealed_auth_key)
+  return new Secret(Buffer.from(bytes).toString())
+}
