@@ -1,4 +1,5 @@
 import { type KeyId, parseKeyId } from '../cm/ids.ts'
+import { isSameAddress } from '../mail/address.ts'
 
 /**
  * Pinned recipients (design 7.3): which key the sender means, said in the address itself or in the display name
@@ -67,15 +68,10 @@ export type PinOutcome =
 
 /** The one pin for a recipient of the envelope, from its own address form and every header mailbox with that address. */
 export function pinFor(recipient: RecipientAddress, headerMailboxes: readonly HeaderMailbox[]): PinOutcome {
-  const pins = new Set<KeyId>()
-  if (recipient.kind !== 'unreachable' && recipient.pin !== null) pins.add(recipient.pin)
+  const pins = new Set<KeyId>(recipient.kind === 'unreachable' ? [] : asList(recipient.pin))
   if (recipient.kind === 'address') {
     for (const mailbox of headerMailboxes) {
-      const parsed = parseRecipientAddress(mailbox.address)
-      if (parsed.kind !== 'address' || !sameAddress(parsed.address, recipient.address)) continue
-      if (parsed.pin !== null) pins.add(parsed.pin)
-      const pin = pinOfDisplayName(mailbox.displayName)
-      if (pin !== null) pins.add(pin)
+      for (const pin of pinsOfMailbox(mailbox, recipient.address)) pins.add(pin)
     }
   }
   const [first, second] = [...pins]
@@ -83,7 +79,12 @@ export function pinFor(recipient: RecipientAddress, headerMailboxes: readonly He
   return { kind: 'pin', pin: first ?? null }
 }
 
-/** CM compares whole addresses without regard to case (CM wire 4). */
-export function sameAddress(one: string, other: string): boolean {
-  return one.toLowerCase() === other.toLowerCase()
+function pinsOfMailbox(mailbox: HeaderMailbox, address: string): KeyId[] {
+  const parsed = parseRecipientAddress(mailbox.address)
+  if (parsed.kind !== 'address' || !isSameAddress(parsed.address, address)) return []
+  return [...asList(parsed.pin), ...asList(pinOfDisplayName(mailbox.displayName))]
+}
+
+function asList<T>(value: T | null): T[] {
+  return value === null ? [] : [value]
 }

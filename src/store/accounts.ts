@@ -78,7 +78,9 @@ export async function addAppPassword(
   return isAdded ? password : undefined
 }
 
-export type VerifyOutcome = { readonly kind: 'ok'; readonly account: Account } | { readonly kind: 'refused' }
+export type VerifyOutcome =
+  /** `login` names the app password (its id in hex): one device's mail program. */
+  { readonly kind: 'ok'; readonly account: Account; readonly login: string } | { readonly kind: 'refused' }
 
 /** "Last used" is written again when it is older than this: a login must not wait for a commit each time. */
 const LAST_USED_ACCURACY_MS = duration.hour
@@ -104,7 +106,7 @@ export async function verifyAppPassword(
   )
   if (found === undefined || !found.scopes.includes(login.scope)) return { kind: 'refused' }
   if (nowMs - (found.lastUsedAtMs ?? 0) > LAST_USED_ACCURACY_MS) await markUsed(store, found.id)
-  return { kind: 'ok', account }
+  return { kind: 'ok', account, login: Buffer.from(found.id).toString('hex') }
 }
 
 /** A full disk keeps nobody from reading (design 4). */

@@ -83,3 +83,19 @@ export function addressLookup(
   )
   return row === undefined ? undefined : { lookedUpMs: row.looked_up_ms, foundMs: row.found_ms }
 }
+
+/** Lower-case addresses of a key the account has seen; undefined for one it has not. */
+export function addressesOfKey(
+  read: ReadConnection,
+  accountId: AccountId,
+  keyId: KeyId,
+): readonly string[] | undefined {
+  if (contactByKeyId(read, accountId, keyId) === undefined) return undefined
+  return read
+    .all<{ readonly address: string }>(
+      'SELECT address FROM addresses WHERE account_id = ? AND key_id = ? ORDER BY address',
+      accountId,
+      keyId,
+    )
+    .map(({ address }) => address)
+}
