@@ -63,6 +63,7 @@ export type ContentWarning =
   | 'body-missing'
   | 'body-not-utf8'
   | 'body-too-large'
+  | 'entry-damaged'
   | 'attachment-renamed'
   | 'acknowledgment-unreadable'
   | 'acknowledgment-mismatch'
@@ -89,6 +90,10 @@ export interface ForwardedOriginal {
 export interface OpenedMessage {
   readonly kind: 'opened'
   readonly zip: ZipSource
+  /**
+   * All of them. A wrong CRC-32 of a body or attachment is put right here and warned of: the signature says whether the
+   * bytes are the sender's, so a damaged one can be read again without an error.
+   */
   readonly entries: readonly ZipEntry[]
   /** Empty when the message is not signed. */
   readonly signature: Uint8Array
@@ -152,7 +157,7 @@ export async function openContainer(given: {
     return {
       kind: 'opened',
       zip,
-      entries: listed.entries,
+      entries: opening.entries,
       signature,
       signatureIssuers: await signatureIssuers(signature),
       zipSha256: await sha256(createReadStream(zip.path, { start: zip.start })),
@@ -167,19 +172,25 @@ export async function openContainer(given: {
 /** One archive being read; every entry it touches is checked to its last octet. */
 class Opening {
   readonly #zip: ZipSource
-  readonly #entries: readonly ZipEntry[]
+  readonly #entries: ZipEntry[]
   readonly #warnings = new Set<ContentWarning>()
 
   constructor(zip: ZipSource, entries: readonly ZipEntry[]) {
     this.#zip = zip
-    this.#entries = entries
+    this.#entries = [...entries]
+  }
+
+  get entries(): readonly ZipEntry[] {
+    return this.#entries
   }
 
   async header(): Promise<MessageHeader | UnreadableMessage> {
     const entry = this.#find('HEADER.TXT')
     if (entry === undefined) return { kind: 'unreadable', reason: 'no-header' }
     if (entry.size > MAX_HEADER_TXT_BYTES) return { kind: 'unreadable', reason: 'header-too-large' }
-    const parsed = parseHeaderTxt(await this.#bytes(entry, MAX_HEADER_TXT_BYTES))
+    const parsed = parseHeaderTxt(
+      await readZipEntryBytes(this.#zip, entry, { maxBytes: MAX_HEADER_TXT_BYTES }),
+    )
     if (parsed.kind === 'unreadable') return parsed
     for (const warning of parsed.warnings) this.#warnings.add(warning)
     return parsed.header
@@ -202,7 +213,13 @@ class Opening {
   }
 
   #bytes(entry: ZipEntry, maxBytes: number): Promise<Buffer> {
-    return readZipEntryBytes(this.#zip, entry, maxBytes)
+    const onWrongChecksum = (checksum: number) => this.#correct(entry, checksum)
+    return readZipEntryBytes(this.#zip, entry, { maxBytes, onWrongChecksum })
+  }
+
+  #correct(entry: ZipEntry, checksum: number): void {
+    this.#warnings.add('entry-damaged')
+    this.#entries[this.#entries.indexOf(entry)] = { ...entry, crc32: checksum }
   }
 
   async #body(name: string): Promise<string | undefined> {
@@ -231,8 +248,16 @@ class Opening {
     if (names.some((name, index) => name !== raw[index])) this.#warnings.add('attachment-renamed')
     const attachments: OpenedAttachment[] = []
     for (const [index, entry] of entries.entries()) {
-      const digest = await sha256(readZipEntry(this.#zip, entry))
-      attachments.push({ name: names[index] ?? 'attachment', size: entry.size, sha256: digest, entry })
+      const position = this.#entries.indexOf(entry)
+      const digest = await sha256(
+        readZipEntry(this.#zip, entry, (checksum) => this.#correct(entry, checksum)),
+      )
+      attachments.push({
+        name: names[index] ?? 'attachment',
+        size: entry.size,
+        sha256: digest,
+        entry: this.#entries[position] ?? entry,
+      })
     }
     return attachments
   }

@@ -208,11 +208,18 @@ function overlaps(entries: readonly ZipEntry[], archiveBytes: number): boolean {
   })
 }
 
+/** Called with the CRC-32 the bytes have, instead of throwing, when it is not the directory's. */
+export type OnWrongChecksum = (checksum: number) => void
+
 /**
  * The unpacked bytes of one entry, streamed. Throws `ZipDamagedError` when the local header, the size or the CRC-32
  * disagrees with the directory: the last two only at the end, so nothing may be trusted before it.
  */
-export async function* readZipEntry(source: ZipSource, entry: ZipEntry): AsyncGenerator<Uint8Array> {
+export async function* readZipEntry(
+  source: ZipSource,
+  entry: ZipEntry,
+  onWrongChecksum: OnWrongChecksum = refuseChecksum,
+): AsyncGenerator<Uint8Array> {
   const start = await dataStart(source, entry)
   let size = 0
   let checksum = 0
@@ -225,7 +232,11 @@ export async function* readZipEntry(source: ZipSource, entry: ZipEntry): AsyncGe
     }
   }
   if (size !== entry.size) throw new ZipDamagedError('fewer bytes than the directory says')
-  if (checksum !== entry.crc32) throw new ZipDamagedError('CRC-32 does not match')
+  if (checksum !== entry.crc32) onWrongChecksum(checksum)
+}
+
+function refuseChecksum(): never {
+  throw new ZipDamagedError('CRC-32 does not match')
 }
 
 const LOCAL_HEADER_SIGNATURE = 0x04034b50
@@ -276,10 +287,10 @@ async function* unpack(source: ZipSource, entry: ZipEntry, start: number): Async
 export async function readZipEntryBytes(
   source: ZipSource,
   entry: ZipEntry,
-  maxBytes: number,
+  options: { readonly maxBytes: number; readonly onWrongChecksum?: OnWrongChecksum },
 ): Promise<Buffer> {
-  if (entry.size > maxBytes) throw new ZipDamagedError('longer than its kind may be')
+  if (entry.size > options.maxBytes) throw new ZipDamagedError('longer than its kind may be')
   const chunks: Uint8Array[] = []
-  for await (const chunk of readZipEntry(source, entry)) chunks.push(chunk)
+  for await (const chunk of readZipEntry(source, entry, options.onWrongChecksum)) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
