@@ -12,8 +12,8 @@ export interface Bridge {
   readonly authenticator: Authenticator
   readonly submission: Submission
   readonly accounts: AccountAdministration
-  /** Plain data for `cmbridge status`. */
-  status(): Promise<BridgeStatus>
+  /** The queue lost its jobs (a damaged Redis directory was set aside): adds them again from the rows. */
+  reconcile(): Promise<void>
   /** Takes no more work and lets running stages end for a short while; what is left goes on at the next start. */
   close(): Promise<void>
 }
@@ -59,11 +59,3 @@ export type AddAccountOutcome =
   | { readonly kind: 'refused'; readonly reason: string }
 
 export type RemoveAccountOutcome = { readonly kind: 'ok' } | { readonly kind: 'no-such-account' }
-
-export interface BridgeStatus {
-  readonly accounts: number
-  /** Rows with work to do, by stage. */
-  readonly waiting: Readonly<Record<string, number>>
-  /** Sentences for the owner, each with what to do; empty when all is well. */
-  readonly problems: readonly string[]
-}

@@ -2,12 +2,21 @@ import { Command, CommanderError } from 'commander'
 import { registerAccount } from './account.ts'
 import { CliError, exitCode } from './cli-error.ts'
 import type { CliContext } from './context.ts'
+import { registerInfo } from './info.ts'
+import { registerInit } from './init.ts'
+import { registerStatus } from './status.ts'
 import { programVersion, registerVersion } from './version.ts'
 
 /** A verb adds itself to the program. */
 type Register = (program: Command, context: CliContext) => void
 
-const VERBS: readonly Register[] = [registerAccount, registerVersion]
+const VERBS: readonly Register[] = [
+  registerInit,
+  registerAccount,
+  registerInfo,
+  registerStatus,
+  registerVersion,
+]
 
 /** How a run ended: the process's exit code, and the one line for standard error when it failed. */
 export interface RunOutcome {

@@ -9,6 +9,7 @@ import { CliError } from './cli-error.ts'
 import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './context.ts'
 import { askRunningBridge } from './control-client.ts'
 import type { ControlRequest } from './control-protocol.ts'
+import { heldMessage } from './held-message.ts'
 
 /** Milliseconds to wait for another short verb, or for a bridge that is starting or ending. */
 const LOCK_WAIT_MS = 10_000
@@ -61,15 +62,4 @@ export async function runWritingVerb(
 /** Who this process is while it holds the lock for one verb. */
 function shortHolder({ clock }: CliContext, verb: string): LockHolder {
   return { pid: process.pid, startedAtMs: clock.now(), verb, runDirectory: '' }
-}
-
-/** One line: who has the directory, since when, and what to do. */
-export function heldMessage(directory: string, holder: LockHolder | undefined): string {
-  if (holder === undefined)
-    return `${directory} is in use by another cmbridge; wait for it, or use another --data`
-  const since = new Date(holder.startedAtMs).toISOString()
-  return (
-    `${directory} is in use by "cmbridge ${holder.verb}", process ${holder.pid}, since ${since}; ` +
-    'stop that one, or use another --data'
-  )
 }
