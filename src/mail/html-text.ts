@@ -42,8 +42,9 @@ export function htmlToText(html: string): string {
 class HtmlReader {
   readonly #html: string
   #position = 0
-  #lines: string[] = []
-  #line = ''
+  readonly #lines: string[] = []
+  /** The line at hand in pieces: one growing string that is looked at between would be copied each time. */
+  #pieces: string[] = []
   #pre = 0
   #href: string | undefined
   /** Tags without an end tag in the rest of the page. */
@@ -78,8 +79,9 @@ class HtmlReader {
     else if (tag === 'br') this.#breakLine()
     else if (tag === 'a') this.#link(attributes, isEnd)
     else if (tag === 'img' && !isEnd) this.#text(attributeValue(attributes, 'alt'))
-    else if (tag === 'td' || tag === 'th') this.#line += isEnd ? ' ' : ''
-    else if (BLOCK_TAGS.has(tag)) this.#block(tag, isEnd)
+    else if (tag === 'td' || tag === 'th') {
+      if (isEnd) this.#pieces.push(' ')
+    } else if (BLOCK_TAGS.has(tag)) this.#block(tag, isEnd)
   }
 
   /** Everything up to the `>` that is in no quotes. */
@@ -122,13 +124,15 @@ class HtmlReader {
     }
     const href = this.#href
     this.#href = undefined
-    if (href !== undefined && !this.#line.endsWith(href.replace(/^mailto:/i, ''))) this.#line += ` <${href}>`
+    const isShown = this.#pieces.at(-1)?.endsWith(href?.replace(/^mailto:/i, '') ?? '') === true
+    if (href !== undefined && !isShown) this.#pieces.push(` <${href}>`)
   }
 
   #block(tag: string, isEnd: boolean): void {
-    if (this.#line.trim() !== '' || tag === 'hr') this.#breakLine()
+    if (tag === 'hr' || this.#pieces.some((piece) => piece.trim() !== '')) this.#breakLine()
+    else this.#pieces = []
     if (/^(?:p|h\d|ul|ol|table|blockquote|pre)$/.test(tag) && this.#lines.at(-1) !== '') this.#lines.push('')
-    if (tag === 'li' && !isEnd) this.#line = '- '
+    if (tag === 'li' && !isEnd) this.#pieces = ['- ']
     if (tag === 'pre') this.#pre = Math.max(0, this.#pre + (isEnd ? -1 : 1))
   }
 
@@ -136,20 +140,22 @@ class HtmlReader {
     const text = decodeEntities(raw)
     if (this.#pre > 0) {
       const [first = '', ...rest] = text.replace(/\r\n?/g, '\n').split('\n')
-      this.#line += first
+      this.#pieces.push(first)
       for (const line of rest) {
         this.#breakLine()
-        this.#line = line
+        this.#pieces.push(line)
       }
       return
     }
     const collapsed = text.replace(/[ \t\r\n\f]+/g, ' ')
-    this.#line += this.#line === '' || this.#line.endsWith(' ') ? collapsed.trimStart() : collapsed
+    const isAfterBlank = this.#pieces.at(-1)?.endsWith(' ') ?? true
+    const piece = isAfterBlank ? collapsed.trimStart() : collapsed
+    if (piece !== '') this.#pieces.push(piece)
   }
 
   #breakLine(): void {
-    this.#lines.push(this.#line)
-    this.#line = ''
+    this.#lines.push(this.#pieces.join(''))
+    this.#pieces = []
   }
 }
 

@@ -87,11 +87,20 @@ describe('a message index', () => {
       }),
       { numRuns: 20 },
     )
-    expect(scan(cut(bytes, Array.from(bytes, () => 1)))).toEqual(whole)
+    expect(
+      scan(
+        cut(
+          bytes,
+          Array.from(bytes, () => 1),
+        ),
+      ),
+    ).toEqual(whole)
   })
 
   it('of any bytes has nested ranges, all of the message, and the same leaves for any chunks', () => {
-    const message = fc.array(mimePieces, { maxLength: 40 }).map((pieces) => Buffer.from(pieces.join(''), 'latin1'))
+    const message = fc
+      .array(mimePieces, { maxLength: 40 })
+      .map((pieces) => Buffer.from(pieces.join(''), 'latin1'))
     fc.assert(
       fc.property(message, fc.array(fc.nat(30), { maxLength: 40 }), (bytes, sizes) => {
         const { index, leaves, ...rest } = scan([bytes])
