@@ -1,0 +1,87 @@
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { openConnection } from './database-file.ts'
+import { DamagedDatabaseError, DiskFullError, isDamaged, isDiskFull, NewerDatabaseError } from './errors.ts'
+
+/** Where the parts of a CM server's directory lie. */
+export interface CmBlocksLayout {
+  readonly databasePath: string
+  /** Payloads of data blocks, one file each, named by random bytes. */
+  readonly payloadDirectory: string
+}
+
+/** `blocks.db`'s PRAGMA user_version; raised with each change of the tables. */
+const SCHEMA_VERSION = 1
+
+const SCHEMA = `
+CREATE TABLE blocks (
+  type TEXT NOT NULL,
+  key TEXT NOT NULL,
+  text TEXT NOT NULL,
+  payload_bytes INTEGER NOT NULL,
+  -- Name in the payload directory; NULL for text blocks.
+  payload_file TEXT,
+  stored_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (type, key)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX blocks_by_payload ON blocks (payload_file) WHERE payload_file IS NOT NULL;
+CREATE INDEX blocks_by_age ON blocks (type, stored_at_ms);
+CREATE TABLE auth_keys (
+  -- scrypt of the key under the salt in settings: the key itself is nowhere.
+  key_hash BLOB PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  from_file INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+`
+
+/**
+ * Makes or opens the database of a CM server. Throws DamagedDatabaseError, NewerDatabaseError or DiskFullError;
+ * payload files without a database are damage, never a new start.
+ */
+export function openBlocksDatabase(directory: string): { database: DatabaseSync; layout: CmBlocksLayout } {
+  const layout = { databasePath: join(directory, 'blocks.db'), payloadDirectory: join(directory, 'payloads') }
+  mkdirSync(layout.payloadDirectory, { recursive: true, mode: 0o700 })
+  const size = existsSync(layout.databasePath) ? statSync(layout.databasePath).size : 0
+  if (size === 0 && readdirSync(layout.payloadDirectory).length > 0) {
+    throw new DamagedDatabaseError(layout.databasePath, 'it is missing or empty, but there are payload files')
+  }
+  try {
+    const database = openConnection(layout.databasePath)
+    try {
+      migrate(database, layout.databasePath)
+    } catch (error) {
+      database.close()
+      throw error
+    }
+    return { database, layout }
+  } catch (error) {
+    if (isDiskFull(error)) throw new DiskFullError('no space left on the disk', { cause: error })
+    if (!isDamaged(error)) throw error
+    throw new DamagedDatabaseError(layout.databasePath, String(error), { cause: error })
+  }
+}
+
+function migrate(database: DatabaseSync, path: string): void {
+  const version = Number(database.prepare('PRAGMA user_version').get()?.user_version)
+  if (version > SCHEMA_VERSION) throw new NewerDatabaseError(path, version, SCHEMA_VERSION)
+  if (version === SCHEMA_VERSION) return
+  inTransaction(database, () => {
+    database.exec(SCHEMA)
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+  })
+}
+
+/** Runs `work` in one transaction: all of it is durable when this returns, or none of it. */
+export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const result = work()
+    database.exec('COMMIT')
+    return result
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
