@@ -1,0 +1,130 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import type { Secret } from '../base/secret.ts'
+import type { CmClientEnvironment } from '../cm/client/connect-cm-server.ts'
+import type { CmLogin, ServersRequest } from '../cm/client/with-servers.ts'
+import { parseServerAddress, parseTransport, type ServerAddress } from '../cm/transport.ts'
+import { anyAddress, publicAddressesExcept } from '../net/address-guard.ts'
+import {
+  type Account,
+  accountById,
+  listAccounts,
+  loadAuthKey,
+  loadSecretKey,
+} from '../store/account-queries.ts'
+import type { AccountId } from '../store/ids.ts'
+import type { Store } from '../store/open-store.ts'
+import type { KeyLookup } from './key-lookup.ts'
+import type { Log } from './log.ts'
+
+/** Makes proofs of work off the event loop (CM wire 5). */
+export interface ProofOfWorkSolver {
+  /** The text of the header's value, `bd,…`. Rejects when `signal` ends it. */
+  solve(task: {
+    readonly bits: number
+    readonly matches: number
+    readonly data: Uint8Array
+    readonly signal?: AbortSignal
+  }): Promise<string>
+}
+
+/** What every stage is given beside its row. */
+export interface BridgeContext {
+  readonly store: Store
+  readonly clock: Clock
+  readonly randomBytes: (size: number) => Uint8Array
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly log: Log
+  readonly lookup: KeyLookup
+  readonly solver: ProofOfWorkSolver
+  readonly cm: CmClientEnvironment
+  readonly directories: BridgeDirectories
+  /** Milliseconds between looks while the owner is connected. */
+  readonly pollMs: number
+  /** True while the owner has an IMAP session. */
+  readonly isConnected: (accountId: AccountId) => boolean
+  /** `host:port` that may be contacted although the network named them and they are private (design 8.4). */
+  readonly privateServers: readonly string[]
+}
+
+/** The context without the look-up: what the look-up itself is given. */
+export type CmContext = Omit<BridgeContext, 'lookup'>
+
+export interface BridgeDirectories {
+  /** Ciphertexts on their way out: one file a copy. */
+  readonly outbound: string
+  /** Data blocks on their way in: one directory a message. */
+  readonly inbound: string
+}
+
+/** Makes the directories (0700) below the data directory. */
+export async function prepareBridgeDirectories(dataDirectory: string): Promise<BridgeDirectories> {
+  const directories = { outbound: join(dataDirectory, 'outbound'), inbound: join(dataDirectory, 'inbound') }
+  await mkdir(directories.outbound, { recursive: true, mode: 0o700 })
+  await mkdir(directories.inbound, { recursive: true, mode: 0o700 })
+  return directories
+}
+
+/** The account of a row; rows go with their account, so it is there. */
+export function requireAccount(context: CmContext, accountId: AccountId): Account {
+  const account = accountById(context.store.read, accountId)
+  if (account === undefined) throw new Error('no such account')
+  return account
+}
+
+/** The account's secret key; fail closed: without it nothing is signed, decrypted or guessed. */
+export function requireSecretKey(context: CmContext, accountId: AccountId): Secret<string> {
+  const secretKey = loadSecretKey(context.store.read, accountId)
+  if (secretKey === undefined) throw new Error('the account has no secret key')
+  return secretKey
+}
+
+/** The account's own servers. */
+export function ownServers(account: Account): ServerAddress[] {
+  return account.servers.map(parseServerAddress).filter((server) => server !== undefined)
+}
+
+/** `server=host:port,…` of the account itself, as it announces it. */
+export function ownTransport(account: Account): string {
+  return `server=${account.servers.join(',')}`
+}
+
+/** Servers of a transport somebody else named; none for Entangled, which is not spoken yet. */
+export function serversOfTransport(transport: string): ServerAddress[] {
+  const parsed = parseTransport(transport)
+  return parsed?.kind === 'servers' ? [...parsed.servers] : []
+}
+
+/** A request to the account's own servers, logged in when it has an auth key. */
+export function ownServersRequest(context: CmContext, account: Account): ServersRequest {
+  const authKey = loadAuthKey(context.store.read, account.id)
+  const login: CmLogin | undefined = authKey === undefined ? undefined : { userId: account.keyId, authKey }
+  return {
+    servers: ownServers(account),
+    judge: anyAddress,
+    environment: context.cm,
+    randomInt: (limit) => Math.floor(context.random() * limit),
+    ...(login === undefined ? {} : { login }),
+  }
+}
+
+/**
+ * A request to servers the network named: without login, and never to private addresses unless the same `host:port`
+ * stands in an account's own list or in `cm.privateServers` (design 8.4).
+ */
+export function namedServersRequest(context: CmContext, servers: readonly ServerAddress[]): ServersRequest {
+  const own = listAccounts(context.store.read).flatMap((account) => account.servers)
+  return {
+    servers,
+    judge: publicAddressesExcept([...own, ...context.privateServers]),
+    environment: context.cm,
+    randomInt: (limit) => Math.floor(context.random() * limit),
+  }
+}
+
+/** Removes a private work directory, whatever is in it. */
+export async function removeDirectory(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true })
+}

@@ -1,0 +1,277 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { KeyId } from '../../cm/ids.ts'
+import { parseKeyAnnouncement } from '../../cm/key-announcement.ts'
+import {
+  type DisplayRecipient,
+  type EncodedMessage,
+  encodeMessage,
+  type MessageRecipient,
+} from '../../cm/message/encode-message.ts'
+import { encodeTransport } from '../../cm/transport.ts'
+import { indexMessage } from '../../mail/index-message.ts'
+import type { Account } from '../../store/account-queries.ts'
+import { contactByKeyId } from '../../store/contact-queries.ts'
+import { uniqueIdOfMessageId } from '../../store/inbound-queries.ts'
+import type { EncodedCopy, RecipientResolution } from '../../store/outbound-operations.ts'
+import {
+  type OutboundMessage,
+  type OutboundRecipient,
+  outboundMessage,
+  outboundRecipients,
+} from '../../store/outbound-queries.ts'
+import {
+  type BridgeContext,
+  ownTransport,
+  removeDirectory,
+  requireAccount,
+  requireSecretKey,
+} from '../bridge-context.ts'
+import { encodeBlocks, type RecipientDemand } from '../encode-blocks.ts'
+import { convertMimeToCm, type OutgoingContent } from '../mime/mime-to-cm.ts'
+import type { Stage, StageContext } from '../worker.ts'
+
+/** A recipient with what its key announcement says. */
+interface ReadyRecipient {
+  readonly recipient: OutboundRecipient
+  readonly keyId: KeyId
+  readonly userId: string
+  readonly certificate: string
+  readonly demand: RecipientDemand
+}
+
+/**
+ * Makes the ciphertexts of everybody who is resolved and has none yet: one shared by To and Cc, one for each Bcc, so that
+ * nothing of a Bcc stands in anybody else's message (design 7.6). All become visible in one commit.
+ */
+export function createEncodeStage(context: BridgeContext): Stage {
+  return async (stage) => {
+    const outboundId = Number(stage.lease.row.slice(2))
+    const message = outboundMessage(context.store.read, outboundId)
+    if (message === undefined) return { kind: 'lease-lost' }
+    const workDirectory = join(context.directories.outbound, `work-${randomUUID()}`)
+    await mkdir(workDirectory, { mode: 0o700 })
+    try {
+      const { copies, failures } = await encodeAll({ context, stage, message, workDirectory })
+      const outcome = await context.store.write('finishEncode', {
+        lease: stage.lease,
+        outboundId,
+        copies,
+        failures,
+      })
+      return outcome.kind === 'ok' ? { kind: 'moved', due: outcome.due } : outcome
+    } finally {
+      await removeDirectory(workDirectory)
+    }
+  }
+}
+
+interface Encoding {
+  readonly context: BridgeContext
+  readonly stage: StageContext
+  readonly message: OutboundMessage
+  readonly workDirectory: string
+}
+
+async function encodeAll(
+  encoding: Encoding,
+): Promise<{ readonly copies: EncodedCopy[]; readonly failures: RecipientResolution[] }> {
+  const { context, message, workDirectory } = encoding
+  const all = outboundRecipients(context.store.read, message.id)
+  const failures: RecipientResolution[] = []
+  const ready: ReadyRecipient[] = []
+  for (const recipient of all) {
+    if (recipient.state !== 'resolved' || recipient.copyId !== null) continue
+    const read = readRecipient(context, message, recipient)
+    if ('kind' in read) failures.push(read)
+    else ready.push(read)
+  }
+  if (ready.length === 0) return { copies: [], failures }
+  const content = await readContent(encoding, workDirectory)
+  const display = displayRecipients(context, message, all)
+  const account = requireAccount(context, message.accountId)
+  const copies: EncodedCopy[] = []
+  for (const group of groupCopies(ready)) {
+    copies.push(await encodeCopy({ ...encoding, account, content, display, group }))
+  }
+  return { copies, failures }
+}
+
+/** One key twice in the envelope (two of its addresses) is one recipient of a ciphertext; the second shares the first's copy. */
+function groupCopies(ready: readonly ReadyRecipient[]): ReadyRecipient[][] {
+  const shared = ready.filter(({ recipient }) => recipient.field !== 'bcc')
+  const alone = ready.filter(({ recipient }) => recipient.field === 'bcc').map((one) => [one])
+  return shared.length > 0 ? [shared, ...alone] : alone
+}
+
+async function readContent(encoding: Encoding, workDirectory: string): Promise<OutgoingContent> {
+  const { context, message } = encoding
+  const read = (range?: { readonly start: number; readonly end: number }) => {
+    const bytes = context.store.readBlob(message.blobId, range)
+    if (bytes === undefined) throw new Error('the bytes of an outbound message are gone')
+    return bytes
+  }
+  const index = await indexMessage(read())
+  return convertMimeToCm({ index, openRange: read }, workDirectory)
+}
+
+function readRecipient(
+  context: BridgeContext,
+  message: OutboundMessage,
+  recipient: OutboundRecipient,
+): ReadyRecipient | RecipientResolution {
+  const fail = (diagnostic: string): RecipientResolution => ({
+    recipientId: recipient.id,
+    kind: 'failed',
+    statusCode: '5.7.5',
+    diagnostic: `${recipient.address}: ${diagnostic}`,
+  })
+  const contact =
+    recipient.keyId === null
+      ? undefined
+      : contactByKeyId(context.store.read, message.accountId, recipient.keyId)
+  if (contact === undefined) return fail('its key is gone')
+  const parsed = parseKeyAnnouncement(contact.announcement)
+  if (parsed.kind !== 'ok') return fail(`its key announcement cannot be read (${parsed.reason})`)
+  const { announcement } = parsed
+  if (announcement.transport === undefined) return fail('its key announcement says no server')
+  if (announcement.transport.kind === 'entangled')
+    return fail('it is reached over Entangled only, which is not supported yet')
+  if (announcement.senderProofOfWork === undefined) return fail('its key announcement says no proof of work')
+  return {
+    recipient,
+    keyId: contact.keyId,
+    userId: contact.userId,
+    certificate: announcement.keyBlock,
+    demand: {
+      recipientId: recipient.id,
+      keyId: contact.keyId,
+      transport: encodeTransport(announcement.transport),
+      mailboxPrefixes: announcement.mailboxPrefixes,
+      proofOfWork: announcement.senderProofOfWork,
+    },
+  }
+}
+
+/** To and Cc of the whole message, for copies that do not go to them (CM message, trap 2). */
+function displayRecipients(
+  context: BridgeContext,
+  message: OutboundMessage,
+  all: readonly OutboundRecipient[],
+): DisplayRecipient[] {
+  return all.flatMap((recipient) => {
+    if (recipient.field === 'bcc' || recipient.state === 'failed') return []
+    const read = readRecipient(context, message, recipient)
+    if ('kind' in read) return []
+    const { keyId, userId, demand } = read
+    return [{ type: recipient.field, keyId, text: userId, transport: demand.transport }]
+  })
+}
+
+interface CopyEncoding extends Encoding {
+  readonly account: Account
+  readonly content: OutgoingContent
+  readonly display: readonly DisplayRecipient[]
+  readonly group: readonly ReadyRecipient[]
+}
+
+async function encodeCopy(copy: CopyEncoding): Promise<EncodedCopy> {
+  const { context, message, content, group, stage } = copy
+  const workDir = join(copy.workDirectory, `copy-${group[0]?.recipient.id ?? 0}`)
+  await mkdir(workDir, { mode: 0o700 })
+  const dateMs = Math.floor(context.clock.now() / 1000) * 1000
+  const encoded = await encodeMessage(
+    {
+      workDir,
+      sender: {
+        keyId: copy.account.keyId,
+        text: senderText(copy.account),
+        transport: ownTransport(copy.account),
+        secretKey: requireSecretKey(context, message.accountId),
+      },
+      recipients: uniqueKeys(group),
+      displayRecipients: copy.display,
+      messageUniqueId: message.messageUniqueId,
+      replyThreadId: replyThreadId(context, message, content),
+      subject: content.subject,
+      dateMs,
+      bodyText: content.bodyText,
+      bodyHtml: content.bodyHtml ?? undefined,
+      attachments: content.attachments,
+      extraEntries: content.extraEntries,
+    },
+    context.randomBytes,
+  )
+  const blocks = await encodeBlocks({
+    solver: context.solver,
+    encoded,
+    dateMs,
+    recipients: group.map(({ demand }) => demand),
+    random: context.random,
+    signal: stage.signal,
+  })
+  return { ...copyRow(encoded, group, await keepCiphertext(context, encoded)), blocks }
+}
+
+function senderText(account: Account): string {
+  return account.displayName === '' ? `<${account.address}>` : `${account.displayName} <${account.address}>`
+}
+
+function uniqueKeys(group: readonly ReadyRecipient[]): MessageRecipient[] {
+  const byKey = new Map(group.map((one) => [one.keyId, one]))
+  return [...byKey.values()].map(({ recipient, keyId, userId, certificate, demand }) => ({
+    type: recipient.field,
+    keyId,
+    text: userId,
+    certificate,
+    transport: demand.transport,
+  }))
+}
+
+function replyThreadId(
+  context: BridgeContext,
+  message: OutboundMessage,
+  content: OutgoingContent,
+): string | undefined {
+  for (const id of content.replyToIds) {
+    const known = uniqueIdOfMessageId(context.store.read, message.accountId, id)
+    if (known !== undefined) return known
+  }
+  return undefined
+}
+
+function copyRow(
+  encoded: EncodedMessage,
+  group: readonly ReadyRecipient[],
+  file: string,
+): Omit<EncodedCopy, 'blocks'> {
+  const ids = new Map(encoded.recipients.map((one) => [one.keyId, one.acknowledgmentId]))
+  return {
+    file,
+    messageHash: encoded.messageHash,
+    announcementId: encoded.announcementId,
+    recipients: group.flatMap(({ recipient, keyId }) => {
+      const acknowledgmentId = ids.get(keyId)
+      return acknowledgmentId === undefined ? [] : [{ recipientId: recipient.id, acknowledgmentId }]
+    }),
+  }
+}
+
+/** Moves the ciphertext where posting finds it, durably, before any row speaks of it. */
+async function keepCiphertext(context: BridgeContext, encoded: EncodedMessage): Promise<string> {
+  const file = `${randomUUID()}.pgp`
+  await syncPath(encoded.ciphertextPath)
+  await rename(encoded.ciphertextPath, join(context.directories.outbound, file))
+  await syncPath(context.directories.outbound)
+  return file
+}
+
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,156 @@
+import { duration } from '../../base/clock.ts'
+import { isSameAddress } from '../../mail/address.ts'
+import { contactByKeyId } from '../../store/contact-queries.ts'
+import type { RecipientResolution } from '../../store/outbound-operations.ts'
+import {
+  type OutboundMessage,
+  type OutboundRecipient,
+  outboundMessage,
+  outboundRecipients,
+} from '../../store/outbound-queries.ts'
+import type { BridgeContext } from '../bridge-context.ts'
+import { retryDelayMs } from '../retry-delay.ts'
+import { bindAddress, contactsOf } from '../trust.ts'
+import type { Stage } from '../worker.ts'
+
+/** Who is still unresolved after this goes out later, alone; the rest does not wait (design 4). */
+const SPLIT_AFTER_MS = 10 * duration.minute
+/** Then the sender is told that it failed (design 7.9). */
+const GIVE_UP_AFTER_MS = 3 * duration.day
+/** Keys fetched longer ago than this are fetched again before they are encrypted to (design 7.8). */
+const REFRESH_AFTER_MS = 7 * duration.day
+/** One look-up; the stage is tried again when it is not enough. */
+const LOOKUP_TIME_MS = 30 * duration.second
+
+/**
+ * Finds the key of every recipient that has none to encode with yet. Claims are looked up again each time, so that a
+ * rival that came meanwhile stops the message to that recipient (design 7.2).
+ */
+export function createResolveStage(context: BridgeContext): Stage {
+  return async ({ lease, failures }) => {
+    const outboundId = Number(lease.row.slice(2))
+    const message = outboundMessage(context.store.read, outboundId)
+    if (message === undefined) return { kind: 'lease-lost' }
+    const ageMs = context.clock.now() - message.acceptedMs
+    const open = outboundRecipients(context.store.read, outboundId).filter(
+      ({ state, copyId }) => state === 'unresolved' || (state === 'resolved' && copyId === null),
+    )
+    const resolutions: RecipientResolution[] = []
+    for (const recipient of open) {
+      const resolution = await resolveRecipient(context, message, recipient)
+      if (resolution !== undefined) resolutions.push(resolution)
+    }
+    const outcome = await context.store.write('finishResolve', {
+      lease,
+      outboundId,
+      resolutions,
+      encodeNow: ageMs >= SPLIT_AFTER_MS,
+      retryDelayMs: retryDelayMs(failures, context.random()),
+    })
+    return outcome.kind === 'ok' ? { kind: 'moved', due: outcome.due } : outcome
+  }
+}
+
+/** Undefined: not known yet, tried again. */
+async function resolveRecipient(
+  context: BridgeContext,
+  message: OutboundMessage,
+  recipient: OutboundRecipient,
+): Promise<RecipientResolution | undefined> {
+  const gaveUp = context.clock.now() - message.acceptedMs >= GIVE_UP_AFTER_MS
+  const looked = recipient.pinned
+    ? await refreshPinned(context, message, recipient)
+    : await lookUpAddress(context, message, recipient)
+  if (looked.kind !== 'unreachable') return looked.resolution
+  if (!gaveUp) return undefined
+  const diagnostic = `no server could be asked for the key of ${recipient.address}: ${looked.reason}`
+  return { recipientId: recipient.id, kind: 'failed', statusCode: '4.4.3', diagnostic }
+}
+
+type Looked =
+  | { readonly kind: 'decided'; readonly resolution: RecipientResolution }
+  | { readonly kind: 'unreachable'; readonly reason: string }
+
+function failed(recipient: OutboundRecipient, statusCode: string, diagnostic: string): Looked {
+  return {
+    kind: 'decided',
+    resolution: { recipientId: recipient.id, kind: 'failed', statusCode, diagnostic },
+  }
+}
+
+async function lookUpAddress(
+  context: BridgeContext,
+  { accountId }: OutboundMessage,
+  recipient: OutboundRecipient,
+): Promise<Looked> {
+  const { address } = recipient
+  const outcome = await timed(context, (signal) => context.lookup.byAddress(accountId, address, signal))
+  if (outcome.kind === 'answered') {
+    await context.store.write('recordLookup', {
+      accountId,
+      address: address.toLowerCase(),
+      found: outcome.found,
+    })
+  }
+  const binding = bindAddress(contactsOf(context.store.read, accountId, address))
+  switch (binding.kind) {
+    case 'collision':
+      return failed(
+        recipient,
+        '5.1.4',
+        `${binding.keyIds.length} keys claim ${address}: ${binding.keyIds.join(' and ')}. Compare fingerprints with the owner and send again to the right one`,
+      )
+    case 'blocked':
+      return failed(recipient, '5.7.1', `you blocked every key of ${address}`)
+    case 'none': {
+      if (outcome.kind === 'unreachable') return { kind: 'unreachable', reason: outcome.reason }
+      const [unusable] = outcome.unusable
+      return unusable === undefined
+        ? failed(recipient, '5.1.1', `no key is announced for ${address}`)
+        : failed(recipient, '5.7.5', `the key of ${address} cannot be used: ${unusable.reason}`)
+    }
+    case 'one': {
+      // A key we cannot ask about today is used as it is, unless it has not been seen for too long.
+      const isStale = context.clock.now() - binding.contact.fetchedMs > REFRESH_AFTER_MS
+      if (outcome.kind === 'unreachable' && isStale) return { kind: 'unreachable', reason: outcome.reason }
+      const { keyId } = binding.contact
+      return { kind: 'decided', resolution: { recipientId: recipient.id, kind: 'resolved', keyId } }
+    }
+  }
+}
+
+async function refreshPinned(
+  context: BridgeContext,
+  { accountId }: OutboundMessage,
+  recipient: OutboundRecipient,
+): Promise<Looked> {
+  const { keyId } = recipient
+  if (keyId === null) throw new Error('a pinned recipient has a key id')
+  const known = contactByKeyId(context.store.read, accountId, keyId)
+  if (known === undefined || context.clock.now() - known.fetchedMs > REFRESH_AFTER_MS) {
+    const outcome = await timed(context, (signal) =>
+      context.lookup.byKeyId(accountId, keyId, { hints: [], signal }),
+    )
+    await context.store.write('recordContacts', { accountId, contacts: outcome.found })
+    const [found] = outcome.found
+    if (found === undefined) {
+      if (outcome.kind === 'unreachable') return { kind: 'unreachable', reason: outcome.reason }
+      return failed(recipient, '5.1.1', `no key ${keyId} is announced`)
+    }
+    const isKeyAddress = recipient.address.toLowerCase().startsWith(`${keyId}@`)
+    if (!isKeyAddress && !found.addresses.some((one) => isSameAddress(one, recipient.address))) {
+      return failed(recipient, '5.1.4', `the key ${keyId} does not carry the address ${recipient.address}`)
+    }
+  }
+  return { kind: 'decided', resolution: { recipientId: recipient.id, kind: 'resolved', keyId } }
+}
+
+async function timed<T>(context: BridgeContext, find: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const timeUp = new AbortController()
+  const cancel = context.clock.after(LOOKUP_TIME_MS, () => timeUp.abort())
+  try {
+    return await find(timeUp.signal)
+  } finally {
+    cancel()
+  }
+}
