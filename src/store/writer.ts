@@ -46,10 +46,10 @@ export class Writer<Table extends OperationTable> {
     this.#worker.on('message', (message: WriterThreadMessage) => this.#receive(message))
     this.#worker.on('error', (error) => this.#fail(error))
     this.#exited = new Promise((resolve) => {
-      this.#worker.once('exit', () => {
-        const ended = new StoreClosedError('the writer thread ended')
-        this.#ready.reject(ended)
-        this.#rejectAll(ended)
+      this.#worker.once('exit', (exitCode) => {
+        if (this.#closedBy === undefined)
+          this.#fail(new Error(`the writer thread ended with code ${exitCode}`))
+        else this.#rejectAll(new StoreClosedError('the store is closed', { cause: this.#closedBy }))
         resolve()
       })
     })
