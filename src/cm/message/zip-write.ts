@@ -1,4 +1,5 @@
 import { createWriteStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { ZipFile } from 'yazl'
 
@@ -17,6 +18,7 @@ const PLAIN_FILE = 0o100644
  * Rejects when a file is missing or does not have the size it was planned with.
  */
 export async function writeZip(path: string, entries: readonly NewZipEntry[]): Promise<void> {
+  await checkSizes(entries)
   const zip = new ZipFile()
   const output = createWriteStream(path, { mode: 0o600 })
   // yazl reports a bad input file as an event of its own and leaves the output open; make it fail the pipeline.
@@ -24,6 +26,15 @@ export async function writeZip(path: string, entries: readonly NewZipEntry[]): P
   for (const entry of entries) addEntry(zip, entry)
   zip.end()
   await pipeline(zip.outputStream, output)
+}
+
+/** A file that grew or shrank since it was hashed and announced is not the one that was to be sent. */
+async function checkSizes(entries: readonly NewZipEntry[]): Promise<void> {
+  for (const entry of entries) {
+    if (!('path' in entry)) continue
+    const { size } = await stat(entry.path)
+    if (size !== entry.size) throw new Error(`${entry.path} has ${size} bytes, not ${entry.size}`)
+  }
 }
 
 function addEntry(zip: ZipFile, entry: NewZipEntry): void {

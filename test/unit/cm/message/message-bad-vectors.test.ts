@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { reassembleCiphertext } from '../../../../src/cm/message/block-file.ts'
-import { openCiphertext } from '../../../../src/cm/message/decode-message.ts'
+import { type OpenedMessage, openCiphertext } from '../../../../src/cm/message/decode-message.ts'
 import { type DispositionFacts, decideDisposition } from '../../../../src/cm/message/disposition.ts'
-import { judgeMessage } from '../../../../src/cm/message/judge-message.ts'
+import { type JudgedMessage, judgeMessage } from '../../../../src/cm/message/judge-message.ts'
 import {
   messageBlocks,
   vectorCertificate,
@@ -108,7 +108,13 @@ beforeEach(async () => {
 })
 afterEach(() => rm(workDir, { recursive: true }))
 
-async function receive(name: string) {
+interface Received {
+  readonly facts: DispositionFacts
+  readonly opened?: OpenedMessage
+  readonly judged?: JudgedMessage
+}
+
+async function receive(name: string): Promise<Received> {
   const { announcements, blocks } = messageBlocks(`messages-bad/${name}`)
   const announcement = announcements[0]
   if (announcement === undefined) throw new Error('no announcement')
@@ -174,7 +180,7 @@ describe('a crafted message', () => {
 
   it('skips unknown parts of an acknowledgment file', async () => {
     const { opened } = await receive('19-ack-unknown-parts')
-    const { acknowledgment } = opened ?? {}
+    const acknowledgment = opened?.acknowledgment
     expect(Buffer.from(acknowledgment?.acknowledgmentSecret ?? []).toString('hex')).toBe(
       '4dc7c9ec434ed06502767136789763ec11d2c4b7',
     )
