@@ -1,9 +1,12 @@
 import sanitize from 'sanitize-html'
+import { htmlToText } from '../mail/html-text.ts'
 
-/** HTML longer than this many characters is cut first: the parser holds it whole. */
-const MAX_HTML_CHARS = 16 * 1024 * 1024
+/** HTML longer than this many characters is cut first: it is parsed in one go, about 4 characters a microsecond. */
+export const MAX_HTML_CHARS = 4 * 1024 * 1024
 /** Elements inside each other; mail nests tables, not hundreds of them. */
 const MAX_NESTING = 200
+/** Tags open at once. The parser's time grows with the square of it, so a page with more is shown as its text. */
+const MAX_OPEN_TAGS = 2_000
 
 export interface SanitizeOptions {
   /** Keeps `<img src="cid:…">` (pictures that are parts of the message); all others become their text. */
@@ -65,6 +68,7 @@ const BASE_OPTIONS: sanitize.IOptions = {
  */
 export function sanitizeHtml(html: string, options: SanitizeOptions = {}): string {
   const input = html.slice(0, MAX_HTML_CHARS)
+  if (hasTooManyOpenTags(input)) return `<pre>${escapeText(htmlToText(input))}</pre>`
   if (options.allowCidImages !== true) {
     return sanitize(input, { ...BASE_OPTIONS, transformTags: { img: pictureText } })
   }
@@ -83,7 +87,34 @@ export function sanitizeHtml(html: string, options: SanitizeOptions = {}): strin
   })
 }
 
-function pictureText(_tagName: string, attributes: sanitize.Attributes): sanitize.Tag {
-  const alternative = (attributes.alt ?? '').trim()
+function pictureText(_tagName: string, attributes: Readonly<Partial<Record<string, string>>>): sanitize.Tag {
+  const alternative = attributes.alt?.trim() ?? ''
   return { tagName: 'span', attribs: {}, text: alternative === '' ? '' : `[${alternative}]` }
+}
+
+const VOID_TAGS = new Set('area base br col embed hr img input link meta param source track wbr'.split(' '))
+/** Tags that end an open one of the same name, so that authors leave the end tags out. */
+const SELF_ENDING_TAGS = new Set('p li td th tr dt dd option'.split(' '))
+
+/** Counts roughly what the parser keeps open; script text and comments only make it stricter. */
+function hasTooManyOpenTags(html: string): boolean {
+  const openByTag = new Map<string, number>()
+  let open = 0
+  let last = ''
+  for (const match of html.matchAll(/<(\/?)([a-z][a-z0-9]*)/gi)) {
+    const tag = (match[2] ?? '').toLowerCase()
+    if (VOID_TAGS.has(tag)) continue
+    const count = openByTag.get(tag) ?? 0
+    const isEnd = match[1] === '/'
+    const change = isEnd ? -Math.min(count, 1) : Number(tag !== last || !SELF_ENDING_TAGS.has(tag))
+    openByTag.set(tag, count + change)
+    open += change
+    if (open > MAX_OPEN_TAGS) return true
+    last = isEnd ? '' : tag
+  }
+  return false
+}
+
+function escapeText(text: string): string {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
 }

@@ -14,7 +14,7 @@ export interface MailboxEntry {
 }
 
 /** `name: mailbox, mailbox;` (RFC 5322 3.4). */
-export interface GroupEntry {
+interface GroupEntry {
   readonly kind: 'group'
   readonly name: string
   readonly members: readonly MailboxEntry[]
@@ -23,7 +23,7 @@ export interface GroupEntry {
 export type AddressEntry = MailboxEntry | GroupEntry
 
 /** Addresses read from one list; the rest is dropped. SMTP allows far fewer recipients. */
-export const MAX_ADDRESSES = 10_000
+const MAX_ADDRESSES = 10_000
 
 interface Word {
   readonly text: string

@@ -15,7 +15,7 @@ export interface HeaderField {
 }
 
 /** Octets as a byte string. */
-export function byteString(bytes: Uint8Array): string {
+function byteString(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }
 

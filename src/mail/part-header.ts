@@ -18,7 +18,7 @@ export interface PartHeader {
 }
 
 /** RFC 2046 5.1.1 says 70; programs write longer ones. A delimiter must fit a line (RFC 5322 2.1.1). */
-export const MAX_BOUNDARY_BYTES = 900
+const MAX_BOUNDARY_BYTES = 900
 
 /** Languages of one Content-Language field. */
 const MAX_LANGUAGES = 32

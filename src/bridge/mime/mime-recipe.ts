@@ -44,7 +44,7 @@ const MAX_BODY_BYTES = 8 * 1024 ** 3
 const RECIPE_FIELDS = new Set(['message-id', 'in-reply-to', 'references', 'reply-to', 'date', 'mime-version'])
 
 /** From, To, Cc, Subject come from HEADER.TXT; Bcc, trace and local fields never leave (design 7.7). */
-export function isRecipeField(name: string): boolean {
+function isRecipeField(name: string): boolean {
   const lower = name.toLowerCase()
   return RECIPE_FIELDS.has(lower) || lower.startsWith('content-')
 }

@@ -29,8 +29,10 @@ export interface FilePlan {
   readonly isAlternativeCalendar?: boolean
 }
 
-/** Encoded octets of a part that is still read as a body; longer text travels as a file. */
+/** Encoded octets of a text part that is still read as a body; longer text travels as a file. */
 export const MAX_BODY_TEXT_BYTES = 16 * 1024 * 1024
+/** The same for HTML, which takes far longer to read (see `sanitizeHtml`). */
+const MAX_BODY_HTML_BYTES = 2 * 1024 * 1024
 
 const NOTHING: PartPlan = { sections: [], files: [] }
 
@@ -60,7 +62,8 @@ function filePlan(part: BodyPart): PartPlan {
 function isBodyText(part: LeafPart, mayBeBody: boolean): boolean {
   const isReadable = part.subtype === 'plain' || part.subtype === 'html'
   const isFile = part.disposition?.type === 'attachment' || (partFileName(part) !== undefined && !mayBeBody)
-  return isReadable && !isFile && part.body.end - part.body.start <= MAX_BODY_TEXT_BYTES
+  const maxBytes = part.subtype === 'html' ? MAX_BODY_HTML_BYTES : MAX_BODY_TEXT_BYTES
+  return isReadable && !isFile && part.body.end - part.body.start <= maxBytes
 }
 
 function textSection(part: LeafPart): TextSection {
