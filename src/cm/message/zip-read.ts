@@ -135,6 +135,8 @@ function isDiskError(error: unknown): boolean {
 
 async function listEntries(zip: ZipFile): Promise<ZipOutcome> {
   if (zip.entryCount > MAX_ZIP_ENTRIES) return { kind: 'unreadable', reason: 'zip-too-many-entries' }
+  // The type says boolean; it is where the next entry of the directory stands, so now the directory's start.
+  const directoryStart = Number(zip.readEntryCursor)
   const entries: ZipEntry[] = []
   try {
     for await (const raw of zip.eachEntry()) {
@@ -146,7 +148,7 @@ async function listEntries(zip: ZipFile): Promise<ZipOutcome> {
     if (isDiskError(error)) throw error
     return { kind: 'unreadable', reason: 'zip-damaged' }
   }
-  const fault = directoryFault(zip) ?? archiveFault(entries, zip.fileSize)
+  const fault = directoryFault(zip) ?? archiveFault(entries, { bytes: zip.fileSize, directoryStart })
   return fault === undefined ? { kind: 'ok', entries } : { kind: 'unreadable', reason: fault }
 }
 
@@ -183,27 +185,28 @@ const ZIP64_END_BYTES = 56 + 20
 
 /** Readers that trust the count and readers that trust the directory's size must see the same entries. */
 function directoryFault(zip: ZipFile): ZipFault | undefined {
-  // The type says boolean; it is the position behind the last entry read.
-  const cursor = Number(zip.readEntryCursor)
-  const rest = zip.fileSize - cursor - END_RECORD_BYTES - zip.comment.length
+  const rest = zip.fileSize - Number(zip.readEntryCursor) - END_RECORD_BYTES - zip.comment.length
   return rest === 0 || rest === ZIP64_END_BYTES ? undefined : 'zip-damaged'
 }
 
 const LOCAL_HEADER_BYTES = 30
 
-function archiveFault(entries: readonly ZipEntry[], archiveBytes: number): ZipFault | undefined {
+function archiveFault(
+  entries: readonly ZipEntry[],
+  archive: { readonly bytes: number; readonly directoryStart: number },
+): ZipFault | undefined {
   const unpacked = entries.reduce((sum, entry) => sum + entry.size, 0)
-  const allowed = Math.max(FREE_EXPANSION_BYTES, archiveBytes * MAX_EXPANSION_RATIO)
+  const allowed = Math.max(FREE_EXPANSION_BYTES, archive.bytes * MAX_EXPANSION_RATIO)
   if (unpacked > Math.min(MAX_UNPACKED_BYTES, allowed)) return 'zip-too-large'
-  if (overlaps(entries, archiveBytes)) return 'zip-overlap'
+  if (overlaps(entries, archive.directoryStart)) return 'zip-overlap'
   const names = entries.map((entry) => entry.name).filter((name) => !name.startsWith('_'))
   return new Set(names).size < names.length ? 'zip-duplicate-name' : undefined
 }
 
-function overlaps(entries: readonly ZipEntry[], archiveBytes: number): boolean {
+function overlaps(entries: readonly ZipEntry[], directoryStart: number): boolean {
   const byOffset = entries.toSorted((a, b) => a.headerOffset - b.headerOffset)
   return byOffset.some((entry, index) => {
-    const next = byOffset[index + 1]?.headerOffset ?? archiveBytes
+    const next = byOffset[index + 1]?.headerOffset ?? directoryStart
     return entry.headerOffset + LOCAL_HEADER_BYTES + entry.compressedSize > next
   })
 }
