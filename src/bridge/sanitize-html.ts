@@ -2,7 +2,7 @@ import sanitize from 'sanitize-html'
 import { htmlToText } from '../mail/html-text.ts'
 
 /** HTML longer than this many characters is cut first: it is parsed in one go, about 4 characters a microsecond. */
-export const MAX_HTML_CHARS = 4 * 1024 * 1024
+const MAX_HTML_CHARS = 4 * 1024 * 1024
 /** Elements inside each other; mail nests tables, not hundreds of them. */
 const MAX_NESTING = 200
 /** Tags open at once. The parser's time grows with the square of it, so a page with more is shown as its text. */

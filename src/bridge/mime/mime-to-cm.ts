@@ -16,7 +16,7 @@ import { type MessageSource, type SpooledPart, spoolPart } from './spool-parts.t
  * a recipe from which another bridge rebuilds it octet for octet.
  */
 
-export interface OutgoingAttachment {
+interface OutgoingAttachment {
   /** Safe and unique in the message; the entry in the ZIP is this with `_` in front. */
   readonly name: string
   /** A file in the work directory. */
