@@ -73,9 +73,11 @@ export class MemoryMailbox {
     mode: 'replace' | 'add' | 'remove',
     flags: readonly Flag[],
   ): MessageSummary[] {
-    const given = toFlagColumns(this.#canonical(flags))
+    const found = this.find(uids)
+    if (found.length === 0) return []
+    const given = toFlagColumns(mode === 'remove' ? flags : this.#canonical(flags))
     let modSeq: number | undefined
-    return this.find(uids).map((message) => {
+    return found.map((message) => {
       const next = changeFlags(toFlagColumns(message.flags), mode, given)
       const nextFlags = toFlags(next.systemFlags, next.keywords.join(' '))
       if (nextFlags.join(' ') === message.flags.join(' ')) return toSummary(message)

@@ -1,7 +1,7 @@
 import type { AppendOutcome, CopyOutcome, MessageSummary, StoreFlagsMode, Uid } from '../imap/port.ts'
 import type { Flag } from '../mail/flags.ts'
 import type { MessageDraft } from './blob-rows.ts'
-import { changeFlags, DELETED_BIT } from './flag-columns.ts'
+import { changeFlags, DELETED_BIT, type FlagColumns, toFlagColumns } from './flag-columns.ts'
 import type { AccountId, MailboxId } from './ids.ts'
 import { OUTBOX, OUTBOX_REASON } from './mailbox-names.ts'
 import { findMailbox, mailboxById } from './mailbox-rows.ts'
@@ -50,10 +50,17 @@ export const messageOperations = {
   ): MessageSummary[] {
     const mailbox = mailboxById(tx, args.mailboxId)
     if (mailbox === undefined) return []
+    const { uids, mode, flags } = args
+    // A keyword that is only taken away is none that the mailbox has.
+    if (mode === 'remove') {
+      const removed = toFlagColumns(flags)
+      const apply = (current: FlagColumns): FlagColumns => changeFlags(current, mode, removed)
+      return changeMessageFlags(tx, mailbox, { uids, flags: [], apply })
+    }
     return changeMessageFlags(tx, mailbox, {
-      uids: args.uids,
-      flags: args.flags,
-      apply: (current, given) => changeFlags(current, args.mode, given),
+      uids,
+      flags,
+      apply: (current, given) => changeFlags(current, mode, given),
     })
   },
 

@@ -106,17 +106,20 @@ export function changeMessageFlags(
   mailbox: MailboxRow,
   options: {
     readonly uids: readonly Uid[]
+    /** Flags that may be set; the mailbox learns their keywords when one of the messages is there. */
     readonly flags: readonly Flag[]
+    /** `given` are those flags in the spelling of the mailbox. */
     readonly apply: (current: FlagColumns, given: FlagColumns) => FlagColumns
   },
 ): MessageSummary[] {
-  const given = learnKeywords(tx, mailbox.id, toFlagColumns(options.flags))
   const rows = tx
     .sql(
       `SELECT uid, modseq, system_flags, keywords FROM messages
        WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid`,
     )
     .all(mailbox.id, JSON.stringify(options.uids)) as unknown as FlagRow[]
+  if (rows.length === 0) return []
+  const given = learnKeywords(tx, mailbox.id, toFlagColumns(options.flags))
   let modSeq: number | undefined
   return rows.map((row) => {
     const uid = row.uid as Uid
