@@ -1,0 +1,133 @@
+import { domainToASCII } from 'node:url'
+import { addressOfUserId, isAddress } from '../../cm/address.ts'
+import type { KeyId } from '../../cm/ids.ts'
+import { splitAddress } from '../../mail/address.ts'
+import { encodeMailbox } from '../../mail/encode-field.ts'
+import { KEY_ADDRESS_DOMAIN } from '../pins.ts'
+
+/** Octets, UTF-8, of a name in a header field: its encoded words and a fingerprint then fit one line. */
+const MAX_NAME_BYTES = 160
+/** From so many hex digits on a run could be taken for a fingerprint or its beginning (design 10). */
+const MIN_HEX_RUN_DIGITS = 16
+
+/** A person in From, To or Cc: the key, and what is known of its owner's name. */
+export interface Party {
+  readonly keyId: KeyId
+  /** The user id to show of the key, when we hold the key; it beats the message's own text. */
+  readonly userId: string | undefined
+  /** What the message's header says before the key id; anybody's text. */
+  readonly headerText: string
+}
+
+export interface ShownParty {
+  /** One line of clean text without any fingerprint; may be empty. */
+  readonly name: string
+  /** ASCII. Of the user id, else `<40hex>@cm.invalid`, to which a reply goes as well (design 7.3). */
+  readonly address: string
+}
+
+/** Controls, line separators and what turns the direction of text. */
+const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\uFFF9-\uFFFB]+/gu
+/** Characters that show nothing; joiners and variation selectors stay, names and emoji need them. */
+const INVISIBLE = /(?!\u200C|\u200D|[\uFE00-\uFE0F])\p{Default_Ignorable_Code_Point}/gu
+/** What people and programs read over between two digits. */
+const IGNORED_BETWEEN_DIGITS = /[\s:\p{Z}\p{Pd}\p{Cc}\p{Cf}\p{Mn}\p{Default_Ignorable_Code_Point}\u00B7]/u
+/** Hex digits, every digit of other scripts, and Cyrillic and Greek letters that look like A to F. */
+const LOOKS_LIKE_HEX = /[0-9a-fA-F\p{Nd}\u0410\u0412\u0421\u0415\u0430\u0441\u0435\u0391\u0392\u0395]/u
+
+/**
+ * A name fit to stand before a fingerprint of ours: every run of 16 or more hex digits becomes `…`, also with spaces,
+ * colons, dashes or invisible characters between them, so that nobody else's fingerprint can stand there (design 10).
+ */
+export function cleanName(text: string): string {
+  const shown = withoutHexRuns(text.toWellFormed())
+    .replace(UNSAFE, ' ')
+    .replace(INVISIBLE, '')
+    .replace(/[<>]/g, ' ')
+    .replace(/\s+/gu, ' ')
+    .trim()
+  return cut(shown)
+}
+
+function looksLikeHex(character: string): boolean {
+  // Full-width and mathematical letters and digits are folded to the plain ones.
+  return LOOKS_LIKE_HEX.test(character) || /^[0-9a-fA-F]$/.test(character.normalize('NFKC'))
+}
+
+function withoutHexRuns(text: string): string {
+  const characters = Array.from(text)
+  let result = ''
+  let position = 0
+  while (position < characters.length) {
+    const run = hexRun(characters, position)
+    if (run.digits >= MIN_HEX_RUN_DIGITS) result += '…'
+    else result += characters.slice(position, run.end).join('')
+    if (run.digits === 0) result += characters[position] ?? ''
+    position = run.digits === 0 ? position + 1 : run.end
+  }
+  return result
+}
+
+/** The run of digits that starts here; `end` is behind its last digit. */
+function hexRun(
+  characters: readonly string[],
+  start: number,
+): { readonly digits: number; readonly end: number } {
+  let digits = 0
+  let end = start
+  for (let index = start; index < characters.length; index += 1) {
+    const character = characters[index] ?? ''
+    if (looksLikeHex(character)) {
+      digits += 1
+      end = index + 1
+    } else if (digits === 0 || !IGNORED_BETWEEN_DIGITS.test(character)) break
+  }
+  return { digits, end }
+}
+
+function cut(text: string): string {
+  if (Buffer.byteLength(text) <= MAX_NAME_BYTES) return text
+  let result = ''
+  for (const character of text) {
+    if (Buffer.byteLength(result + character) > MAX_NAME_BYTES - Buffer.byteLength('…')) break
+    result += character
+  }
+  return `${result.trimEnd()}…`
+}
+
+/** Name and address of a party, from its key's user id when we hold the key, else from the message's own text. */
+export function showParty(party: Party): ShownParty {
+  const text = party.userId ?? party.headerText
+  const found = addressOfUserId(text)
+  const keyAddress = `${party.keyId}@${KEY_ADDRESS_DOMAIN}`
+  if (found.kind !== 'address') return { name: cleanName(text), address: keyAddress }
+  const ascii = asciiAddress(found.address)
+  const name = cleanName(nameBefore(text, found.address))
+  if (ascii !== undefined) return { name, address: ascii }
+  return { name: cleanName(`${name} (${found.address})`), address: keyAddress }
+}
+
+/** The user id without its address: `Name (comment)`; empty for a bare address. */
+function nameBefore(userId: string, address: string): string {
+  const open = userId.lastIndexOf(`<${address}>`)
+  return open < 0 ? '' : userId.slice(0, open)
+}
+
+/** With an A-label domain; undefined when there is no ASCII form, which header fields must have. */
+export function asciiAddress(address: string): string | undefined {
+  if (/^[!-~]+$/.test(address))
+    return isAddress(address) && !/[(),;:\\"[\]]/.test(address) ? address : undefined
+  const sides = splitAddress(address)
+  const domain = sides === undefined ? '' : domainToASCII(sides.domain)
+  if (sides === undefined || domain === '' || !/^[!-~]+$/.test(sides.localPart)) return undefined
+  return asciiAddress(`${sides.localPart}@${domain}`)
+}
+
+/** The mailbox of an address field; with `fingerprint` the 40 hex digits are the last word of its name (design 10). */
+export function encodeParty(party: Party, options: { readonly fingerprint: boolean }): string {
+  const { name, address } = showParty(party)
+  if (!options.fingerprint) return encodeMailbox(name, address)
+  if (/^[ -~]*$/.test(name)) return encodeMailbox(`${name} ${party.keyId}`, address)
+  // Beyond ASCII the name becomes encoded words; the fingerprint stays readable behind them.
+  return encodeMailbox(name, address).replace(/ (<[^<>]*>)$/, ` ${party.keyId} $1`)
+}
