@@ -146,7 +146,9 @@ describe.skipIf(!hasGpg)('gpg 2.2', () => {
     const signature = join(folder, 'by-gpg.sig')
     gpg('--output', signature, '--local-user', vectorKeyId('dora'), '--detach-sign', plain)
     expect(
-      await verifyDetachedFile({ path: plain }, readFileSync(signature), {
+      await verifyDetachedFile({
+        path: plain,
+        signature: readFileSync(signature),
         certificates: [vectorCertificate('dora')],
         nowMs: Date.now(),
       }),

@@ -89,11 +89,15 @@ export type ReassemblyFault = 'no-data-blocks' | 'ciphertext-too-large' | 'wrong
  * (CM message 1.7). The file exists only when all is right. Give the blocks in the announcement's order; the same block
  * may stand there twice.
  */
-export async function reassembleCiphertext(
-  blocks: readonly BlockFile[],
-  messageHash: MessageHash,
-  outputPath: string,
-): Promise<ReassemblyOutcome> {
+export async function reassembleCiphertext({
+  blocks,
+  messageHash,
+  outputPath,
+}: {
+  readonly blocks: readonly BlockFile[]
+  readonly messageHash: MessageHash
+  readonly outputPath: string
+}): Promise<ReassemblyOutcome> {
   if (blocks.length === 0) return { kind: 'failed', reason: 'no-data-blocks' }
   const joined: Joined = { whole: createHash('sha1'), bytes: 0 }
   try {

@@ -35,13 +35,17 @@ export function signDetachedFile(path: string, secretKey: string, date: Date): P
   return signDetachedStream(webStream({ path }), secretKey, date)
 }
 
+/** A signature to be judged; plain data for a worker task. */
+export interface DetachedSignatureFile extends FileRange {
+  readonly signature: Uint8Array
+  /** Armored; any number, the signature says which of them signed. */
+  readonly certificates: readonly string[]
+  readonly nowMs: number
+}
+
 /** Judges a detached signature over a file by the given clock (CM message 5.5). */
-export function verifyDetachedFile(
-  range: FileRange,
-  signature: Uint8Array,
-  context: { readonly certificates: readonly string[]; readonly nowMs: number },
-): Promise<DetachedVerdict> {
-  return verifyDetachedStream(() => webStream(range), signature, context)
+export function verifyDetachedFile(given: DetachedSignatureFile): Promise<DetachedVerdict> {
+  return verifyDetachedStream(() => webStream(given), given.signature, given)
 }
 
 /**

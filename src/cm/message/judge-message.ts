@@ -92,7 +92,7 @@ async function verifySignature(
 ): Promise<DetachedVerdict | undefined> {
   if (opened.signature.length === 0) return undefined
   const { certificates, nowMs, verify = verifyDetachedFile } = context
-  return await verify(opened.zip, opened.signature, { certificates, nowMs })
+  return await verify({ ...opened.zip, signature: opened.signature, certificates, nowMs })
 }
 
 function toVerdict(detached: DetachedVerdict, from: KeyId): SignatureVerdict {

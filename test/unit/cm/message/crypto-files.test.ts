@@ -29,7 +29,12 @@ afterAll(() => rm(folder, { recursive: true }))
 
 describe('detached signatures', () => {
   const verify = (signature: Uint8Array, names: string[], nowMs = NOW) =>
-    verifyDetachedFile({ path: file }, signature, { certificates: names.map((n) => key(`${n}.pub`)), nowMs })
+    verifyDetachedFile({
+      path: file,
+      signature,
+      certificates: names.map((n) => key(`${n}.pub`)),
+      nowMs,
+    })
 
   it.each(['alice', 'bob', 'carol', 'dora', 'ella', 'zofia'])(
     'verify for the primary key of %s',
@@ -82,7 +87,10 @@ describe('detached signatures', () => {
 
   it('are bad over other bytes', async () => {
     const signature = await signDetachedFile(file, key('alice.sec'), new Date(NOW))
-    const verdict = await verifyDetachedFile({ path: file, start: 1 }, signature, {
+    const verdict = await verifyDetachedFile({
+      path: file,
+      start: 1,
+      signature,
       certificates: [key('alice.pub')],
       nowMs: NOW,
     })

@@ -120,7 +120,11 @@ async function receive(name: string): Promise<Received> {
   if (announcement === undefined) throw new Error('no announcement')
   const files = announcement.dataBlocks.map((key) => blocks.get(key) ?? { key, path: 'missing' })
   const ciphertextPath = join(workDir, 'ciphertext')
-  const joined = await reassembleCiphertext(files, announcement.messageHash, ciphertextPath)
+  const joined = await reassembleCiphertext({
+    blocks: files,
+    messageHash: announcement.messageHash,
+    outputPath: ciphertextPath,
+  })
   if (joined.kind === 'damaged-block') throw new Error('a vector block is damaged')
   if (joined.kind === 'failed') return { facts: { kind: 'unreadable', reason: joined.reason } as const }
   const opened = await openCiphertext({ ciphertextPath, workDir, owner: BOB })

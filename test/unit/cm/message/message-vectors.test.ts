@@ -82,7 +82,13 @@ async function openFor(name: string, user: string): Promise<OpenedMessage> {
   if (announcement === undefined) throw new Error(`nothing for ${user}`)
   const files = announcement.dataBlocks.map((key) => blocks.get(key) ?? { key, path: 'missing' })
   const ciphertextPath = join(workDir, 'ciphertext')
-  expect(await reassembleCiphertext(files, announcement.messageHash, ciphertextPath)).toMatchObject({
+  expect(
+    await reassembleCiphertext({
+      blocks: files,
+      messageHash: announcement.messageHash,
+      outputPath: ciphertextPath,
+    }),
+  ).toMatchObject({
     kind: 'ok',
   })
   const opened = await openCiphertext({ ciphertextPath, workDir, owner: vectorOwner(user) })
