@@ -40,7 +40,11 @@ function askedToEnd(): Promise<string> {
 // Whatever we create is the owner's alone (keys, mail, sockets).
 process.umask(0o077)
 
+/** Timers of the clock keep nothing alive, so this does until the verb has ended. */
+const KEEP_ALIVE_MS = 2_147_483_647
+
 async function main(): Promise<void> {
+  const alive = setInterval(() => undefined, KEEP_ALIVE_MS)
   try {
     const outcome = await runCommandLine(process.argv.slice(2), context)
     if (outcome.message !== '') complain(outcome.message)
@@ -49,6 +53,8 @@ async function main(): Promise<void> {
     debug('%o', error)
     complain(error instanceof Error ? error.message : String(error))
     process.exitCode = exitCode.failure
+  } finally {
+    clearInterval(alive)
   }
 }
 

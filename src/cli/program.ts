@@ -56,7 +56,7 @@ function createProgram(context: CliContext, complain: (text: string) => void): C
 function outcomeOf(error: CommanderError, complaints: readonly string[]): RunOutcome {
   if (error.exitCode === 0) return { exitCode: exitCode.ok, message: '' }
   if (error.code === 'commander.help')
-    return { exitCode: exitCode.misuse, message: complaints.join('').trimEnd() }
+    return { exitCode: exitCode.misuse, message: 'no verb given; see cmbridge --help' }
   const message = complaints
     .join('')
     .replace(/^error: /, '')
