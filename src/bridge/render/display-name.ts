@@ -60,10 +60,16 @@ function withoutHexRuns(text: string): string {
   let position = 0
   while (position < characters.length) {
     const run = hexRun(characters, position)
-    if (run.digits >= MIN_HEX_RUN_DIGITS) result += '…'
-    else result += characters.slice(position, run.end).join('')
-    if (run.digits === 0) result += characters[position] ?? ''
-    position = run.digits === 0 ? position + 1 : run.end
+    if (run.digits < MIN_HEX_RUN_DIGITS) {
+      // Not even one digit here: pass over the one character.
+      const end = Math.max(run.end, position + 1)
+      result += characters.slice(position, end).join('')
+      position = end
+    } else {
+      const { start, end } = withoutPartsOfWords(characters, { start: position, end: run.end })
+      result += `${characters.slice(position, start).join('')}…${characters.slice(end, run.end).join('')}`
+      position = run.end
+    }
   }
   return result
 }
@@ -83,6 +89,28 @@ function hexRun(
     } else if (digits === 0 || !IGNORED_BETWEEN_DIGITS.test(character)) break
   }
   return { digits, end }
+}
+
+interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/** The run without the end of the word before it and the start of the word behind it (Bo**b** 1234…), if it stays one. */
+function withoutPartsOfWords(characters: readonly string[], run: Span): Span {
+  let { start, end } = run
+  if (isLetter(characters[start - 1])) while (looksLikeHex(characters[start] ?? '')) start += 1
+  if (isLetter(characters[end])) while (looksLikeHex(characters[end - 1] ?? '')) end -= 1
+  const digits = characters.slice(start, end).filter(looksLikeHex).length
+  if (digits < MIN_HEX_RUN_DIGITS) return run
+  // The blanks between word and run stay as well.
+  while (!looksLikeHex(characters[start] ?? '')) start += 1
+  while (!looksLikeHex(characters[end - 1] ?? '')) end -= 1
+  return { start, end }
+}
+
+function isLetter(character: string | undefined): boolean {
+  return character !== undefined && /\p{L}/u.test(character)
 }
 
 function cut(text: string): string {
@@ -127,7 +155,10 @@ export function asciiAddress(address: string): string | undefined {
 export function encodeParty(party: Party, options: { readonly fingerprint: boolean }): string {
   const { name, address } = showParty(party)
   if (!options.fingerprint) return encodeMailbox(name, address)
-  if (/^[ -~]*$/.test(name)) return encodeMailbox(`${name} ${party.keyId}`, address)
-  // Beyond ASCII the name becomes encoded words; the fingerprint stays readable behind them.
-  return encodeMailbox(name, address).replace(/ (<[^<>]*>)$/, ` ${party.keyId} $1`)
+  if (name === '') return encodeMailbox(party.keyId, address)
+  const mailbox = encodeMailbox(name, address)
+  // A name that became encoded words stays apart, so that the fingerprint can be read in the source.
+  return mailbox.startsWith('"')
+    ? mailbox.replace(/" (<[^<>]*>)$/, ` ${party.keyId}" $1`)
+    : mailbox.replace(/ (<[^<>]*>)$/, ` ${party.keyId} $1`)
 }
