@@ -4,7 +4,9 @@ import type { Clock } from '../base/clock.ts'
 import type { Secret } from '../base/secret.ts'
 import type { CmClientEnvironment } from '../cm/client/connect-cm-server.ts'
 import type { CmLogin, ServersRequest } from '../cm/client/with-servers.ts'
+import type { ProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
 import { parseServerAddress, parseTransport, type ServerAddress } from '../cm/transport.ts'
+import type { WorkerPool } from '../cm/workers/worker-pool.ts'
 import { anyAddress, publicAddressesExcept } from '../net/address-guard.ts'
 import {
   type Account,
@@ -18,17 +20,6 @@ import type { Store } from '../store/open-store.ts'
 import type { KeyLookup } from './key-lookup.ts'
 import type { Log } from './log.ts'
 
-/** Makes proofs of work off the event loop (CM wire 5). */
-export interface ProofOfWorkSolver {
-  /** The text of the header's value, `bd,…`. Rejects when `signal` ends it. */
-  solve(task: {
-    readonly bits: number
-    readonly matches: number
-    readonly data: Uint8Array
-    readonly signal?: AbortSignal
-  }): Promise<string>
-}
-
 /** What every stage is given beside its row. */
 export interface BridgeContext {
   readonly store: Store
@@ -39,6 +30,8 @@ export interface BridgeContext {
   readonly log: Log
   readonly lookup: KeyLookup
   readonly solver: ProofOfWorkSolver
+  /** Runs OpenPGP and whatever hostile input may make slow. */
+  readonly pool: WorkerPool
   readonly cm: CmClientEnvironment
   readonly directories: BridgeDirectories
   /** Milliseconds between looks while the owner is connected. */

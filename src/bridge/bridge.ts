@@ -14,6 +14,8 @@ export interface Bridge {
   readonly accounts: AccountAdministration
   /** The queue lost its jobs (a damaged Redis directory was set aside): adds them again from the rows. */
   reconcile(): Promise<void>
+  /** Looks for new mail of an account at once: its CM server is ours and just stored something (design 8.1). */
+  pollNow(login: string): Promise<void>
   /** Takes no more work and lets running stages end for a short while; what is left goes on at the next start. */
   close(): Promise<void>
 }

@@ -4,7 +4,6 @@ import { certificateAddresses } from '../cm/certificate.ts'
 import type { CmSession } from '../cm/client/cm-session.ts'
 import { type ServerAttempt, type ServersRequest, withServers } from '../cm/client/with-servers.ts'
 import { type BlockKey, type KeyId, keyAnnouncementKey } from '../cm/ids.ts'
-import { judgeAddressClaims, verifyKeyAnnouncement } from '../cm/judge-signed.ts'
 import type { ServerAddress } from '../cm/transport.ts'
 import { addressSpellings, isSameAddress } from '../mail/address.ts'
 import type { ContactRecord } from '../store/contact-operations.ts'
@@ -106,10 +105,13 @@ async function isClaimGood(
   context: CmContext,
   claim: { readonly key: BlockKey; readonly text: string; readonly keyId: KeyId; readonly armored: string },
 ): Promise<boolean> {
-  const verdict = await judgeAddressClaims(claim.key, claim.text, {
-    rules: { network: 'server', nowMs: context.clock.now() },
-    poster: undefined,
-    publicKeyFor: async (keyId) => (keyId === claim.keyId ? claim.armored : undefined),
+  const verdict = await context.pool.run('validateBlock', {
+    network: 'server',
+    nowMs: context.clock.now(),
+    key: claim.key,
+    type: 'address-claim',
+    text: claim.text,
+    publicKeys: { [claim.keyId]: claim.armored },
   })
   return verdict.records.some(
     (record) => record.keyId === claim.keyId && record.reason === undefined && record.signature === 'good',
@@ -145,7 +147,11 @@ async function fetchKey(
   const reply = await session.getBlock(keyAnnouncementKey(keyId))
   if (reply.kind !== 'block') return undefined
   const nowMs = context.clock.now()
-  const verified = await verifyKeyAnnouncement(reply.text, { nowMs, demand: NO_DEMAND })
+  const verified = await context.pool.run('verifyKeyAnnouncement', {
+    text: reply.text,
+    nowMs,
+    demand: NO_DEMAND,
+  })
   if (verified.kind !== 'ok') return { keyId, reason: `its announcement is not valid (${verified.reason})` }
   const { announcement, certificate } = verified
   // The reference files whatever came under its own fingerprint (CM wire S15); we take only what was asked for.

@@ -4,9 +4,9 @@ import { type KeyId, mailboxHash } from '../cm/ids.ts'
 import type { EncodedMessage } from '../cm/message/encode-message.ts'
 import { announcementProofInput, encodeMessageAnnouncement } from '../cm/message-announcement.ts'
 import { PROOF_OF_WORK_FLOORS, type ProofOfWorkStrength, strongerDemand } from '../cm/proof-of-work.ts'
+import type { ProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
 import { formatUtcTime } from '../cm/utc-time.ts'
 import type { EncodedBlock } from '../store/outbound-operations.ts'
-import type { ProofOfWorkSolver } from './bridge-context.ts'
 
 /** What one recipient's key announcement asks of those who write to it. */
 export interface RecipientDemand {

@@ -44,10 +44,10 @@ export interface WorkerOptions {
   readonly log: Log
   /** Different at every start. */
   readonly incarnation: string
+  /** Stages that run side by side: mostly waits for the network. */
+  readonly concurrency: number
 }
 
-/** Stages run side by side: mostly waits for the network. */
-const CONCURRENT_STAGES = 8
 const RECONCILE_EVERY_MS = duration.minute
 /** Rows looked at per pass of the reconciler; the next pass takes the next ones. */
 const RECONCILE_ROWS = 10_000
@@ -71,7 +71,7 @@ export class StageWorker {
     const { store, queue, incarnation, log } = this.#options
     const released = await store.write('releaseDeadLeases', { incarnation })
     if (released > 0) log.info({ rows: released }, 'work of a stopped process is taken up again')
-    queue.process((job) => this.#run(job), { concurrency: CONCURRENT_STAGES })
+    queue.process((job) => this.#run(job), { concurrency: this.#options.concurrency })
     await this.reconcile()
     this.#scheduleReconcile()
   }

@@ -1,6 +1,6 @@
 import type { KeyId } from '../cm/ids.ts'
-import type { Uid } from '../imap/port.ts'
-import { CM_KEYWORDS } from '../mail/flags.ts'
+import type { AppendOutcome, Uid } from '../imap/port.ts'
+import { CM_KEYWORDS, type Flag } from '../mail/flags.ts'
 import { type MessageDraft, releaseBlob, retainBlob } from './blob-rows.ts'
 import { type ContactRecord, pinContact, upsertContact } from './contact-operations.ts'
 import type { AccountId } from './ids.ts'
@@ -126,18 +126,36 @@ export const submissionOperations = {
   },
 
   /**
-   * The client put its own copy into Sent: it stays, because it has the Bcc; ours goes (design 7.10). `outboundId` is the
-   * submission with the same Message-ID, or the same content from the same login.
+   * The client puts its own copy into Sent: it stays, because it has the Bcc; ours goes (design 7.10). `outboundId` is
+   * the submission with the same Message-ID, or the same content from the same login.
    */
-  adoptSentCopy(tx: WriteTransaction, args: { readonly outboundId: number; readonly uid: Uid }): void {
+  appendSentCopy(
+    tx: WriteTransaction,
+    args: {
+      readonly accountId: AccountId
+      readonly outboundId: number
+      readonly message: MessageDraft
+      readonly flags: readonly Flag[]
+      readonly internalDateMs: number | null
+    },
+  ): AppendOutcome {
+    const mailbox = findMailbox(tx, args.accountId, SENT)
+    if (mailbox === undefined) return { kind: 'no-such-mailbox' }
     const ours = sentPlace(tx, args.outboundId)
+    const uid = insertMessage(tx, {
+      mailbox,
+      content: args.message,
+      flags: args.flags,
+      internalDateMs: args.internalDateMs ?? tx.nowMs,
+    })
     tx.sql(`UPDATE submissions SET sent_copy = 'client', sent_uid = ? WHERE outbound_id = ?`).run(
-      args.uid,
+      uid,
       args.outboundId,
     )
     endWork(tx, sentRow(args.outboundId))
-    if (ours !== undefined && ours.uid !== args.uid) deleteMessages(tx, ours.mailbox, [ours.uid])
+    if (ours !== undefined) deleteMessages(tx, ours.mailbox, [ours.uid])
     showDelivery(tx, args.outboundId)
+    return { kind: 'ok', uidValidity: mailbox.uidValidity, uid }
   },
 
   /** Forgets messages that ended before `endedBeforeMs`, with their bytes; at most `limit` at a time. */

@@ -1,3 +1,4 @@
+import type { AccountId } from './ids.ts'
 import type { WriteTransaction } from './operation.ts'
 import { type ClaimedWork, type DueWork, dueWork, holdsLease, type Lease, scheduleWork } from './work-rows.ts'
 
@@ -53,6 +54,17 @@ export const workOperations = {
   },
 
   scheduleWork,
+
+  /** Makes the row, due at once, unless it is there. */
+  ensureWork(
+    tx: WriteTransaction,
+    args: { readonly row: string; readonly accountId: AccountId; readonly stage: string },
+  ): DueWork {
+    tx.sql(
+      `INSERT INTO work (row, account_id, stage, attempt, next_attempt_ms) VALUES (?, ?, ?, 1, ?) ON CONFLICT DO NOTHING`,
+    ).run(args.row, args.accountId, args.stage, tx.nowMs)
+    return dueWork(tx, args.row)
+  },
 
   /** Runs a waiting row now; one that is running runs again as soon as it ends. */
   wakeWork(tx: WriteTransaction, args: { readonly row: string }): DueWork | undefined {

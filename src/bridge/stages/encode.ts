@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { duration } from '../../base/clock.ts'
 import type { KeyId } from '../../cm/ids.ts'
 import { parseKeyAnnouncement } from '../../cm/key-announcement.ts'
 import {
@@ -31,6 +32,9 @@ import {
 import { encodeBlocks, type RecipientDemand } from '../encode-blocks.ts'
 import { convertMimeToCm, type OutgoingContent } from '../mime/mime-to-cm.ts'
 import type { Stage, StageContext } from '../worker.ts'
+
+/** The largest message takes minutes to sign and encrypt on a slow machine; a stuck thread is ended after this. */
+const BUILD_TIME_MS = duration.hour
 
 /** A recipient with what its key announcement says. */
 interface ReadyRecipient {
@@ -202,6 +206,7 @@ async function encodeCopy(copy: CopyEncoding): Promise<EncodedCopy> {
       extraEntries: content.extraEntries,
     },
     context.randomBytes,
+    (plan) => context.pool.run('buildMessage', plan, { timeLimitMs: BUILD_TIME_MS, signal: stage.signal }),
   )
   const blocks = await encodeBlocks({
     solver: context.solver,

@@ -10,6 +10,7 @@ import {
 } from '../../store/outbound-queries.ts'
 import type { BridgeContext } from '../bridge-context.ts'
 import { retryDelayMs } from '../retry-delay.ts'
+import { timed } from '../timed.ts'
 import { bindAddress, contactsOf } from '../trust.ts'
 import type { Stage } from '../worker.ts'
 
@@ -84,7 +85,9 @@ async function lookUpAddress(
   recipient: OutboundRecipient,
 ): Promise<Looked> {
   const { address } = recipient
-  const outcome = await timed(context, (signal) => context.lookup.byAddress(accountId, address, signal))
+  const outcome = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
+    context.lookup.byAddress(accountId, address, signal),
+  )
   if (outcome.kind === 'answered') {
     await context.store.write('recordLookup', {
       accountId,
@@ -128,7 +131,7 @@ async function refreshPinned(
   if (keyId === null) throw new Error('a pinned recipient has a key id')
   const known = contactByKeyId(context.store.read, accountId, keyId)
   if (known === undefined || context.clock.now() - known.fetchedMs > REFRESH_AFTER_MS) {
-    const outcome = await timed(context, (signal) =>
+    const outcome = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
       context.lookup.byKeyId(accountId, keyId, { hints: [], signal }),
     )
     await context.store.write('recordContacts', { accountId, contacts: outcome.found })
@@ -143,14 +146,4 @@ async function refreshPinned(
     }
   }
   return { kind: 'decided', resolution: { recipientId: recipient.id, kind: 'resolved', keyId } }
-}
-
-async function timed<T>(context: BridgeContext, find: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const timeUp = new AbortController()
-  const cancel = context.clock.after(LOOKUP_TIME_MS, () => timeUp.abort())
-  try {
-    return await find(timeUp.signal)
-  } finally {
-    cancel()
-  }
 }

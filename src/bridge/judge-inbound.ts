@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto'
+import { duration } from '../base/clock.ts'
+import type { Secret } from '../base/secret.ts'
+import type { KeyId } from '../cm/ids.ts'
+import { parseKeyAnnouncement } from '../cm/key-announcement.ts'
+import type { OpenedMessage } from '../cm/message/decode-message.ts'
+import { type Disposition, decideDisposition } from '../cm/message/disposition.ts'
+import { type JudgedMessage, judgeMessage } from '../cm/message/judge-message.ts'
+import { isSameAddress } from '../mail/address.ts'
+import type { Account } from '../store/account-queries.ts'
+import type { ContactRecord } from '../store/contact-operations.ts'
+import { addressesOfKey, contactByKeyId } from '../store/contact-queries.ts'
+import type { InboundMessage } from '../store/inbound-queries.ts'
+import type { BridgeContext } from './bridge-context.ts'
+import type { IncomingVerdict } from './render/incoming-headers.ts'
+import { timed } from './timed.ts'
+import { contactsOf, trustWord } from './trust.ts'
+
+/** Who wrote an inbound message, how far the key is trusted, and where the message goes (design 8.4, 8.5, 8.8, 9). */
+
+/** The sender's key as far as it is known now. */
+export interface Sender {
+  readonly keyId: KeyId
+  readonly userId: string
+  readonly addresses: readonly string[]
+  readonly announcement: string
+  readonly firstSeenMs: number
+}
+
+export interface JudgedInbound {
+  readonly opened: OpenedMessage
+  readonly sender: Sender | undefined
+  readonly verdict: IncomingVerdict
+  readonly disposition: Disposition
+  readonly acknowledgmentSecret: Secret<Uint8Array> | undefined
+  /** Keys found on the way; they enter the store with the message. */
+  readonly contacts: readonly ContactRecord[]
+  /** Equal for the same message announced twice; null for what did not verify. */
+  readonly fingerprint: string | null
+}
+
+export type JudgeOutcome =
+  | { readonly kind: 'judged'; readonly judged: JudgedInbound; readonly heldUntilMs: number | undefined }
+  /** No key for the From line yet; `judged` is what it is without. */
+  | { readonly kind: 'sender-unknown'; readonly reason: string; readonly judged: JudgedInbound }
+
+interface Given {
+  readonly message: InboundMessage
+  readonly account: Account
+  readonly opened: OpenedMessage
+}
+
+/** Looking for the sender's key and for rivals of it. */
+const LOOKUP_TIME_MS = 30 * duration.second
+/** Hashing the largest archive on a slow machine. */
+const VERIFY_TIME_MS = duration.hour
+
+export async function judgeInbound(context: BridgeContext, given: Given): Promise<JudgeOutcome> {
+  const found = await findSender(context, given)
+  const rivals =
+    found.sender === undefined ? NO_RIVALS : await findRivals(context, given.account, found.sender)
+  const contacts = [...found.contacts, ...rivals.contacts]
+  const judgment = await judgeMessage(given.opened, {
+    owner: given.account.keyId,
+    certificates: certificatesOf(context, given, found.sender),
+    nowMs: context.clock.now(),
+    verify: (given) => context.pool.run('verifyDetachedFile', given, { timeLimitMs: VERIFY_TIME_MS }),
+  })
+  const judged = combine(context, given, { ...found, contacts, judgment, collidingKeys: rivals.keyIds })
+  if (found.sender === undefined) return { kind: 'sender-unknown', reason: found.reason, judged }
+  return { kind: 'judged', judged, heldUntilMs: judgment.verdict.heldUntilMs }
+}
+
+interface FoundSender {
+  readonly sender: Sender | undefined
+  readonly contacts: readonly ContactRecord[]
+  readonly reason: string
+}
+
+async function findSender(context: BridgeContext, { account, opened }: Given): Promise<FoundSender> {
+  const { keyId } = opened.header.from
+  const known = contactByKeyId(context.store.read, account.id, keyId)
+  if (known !== undefined) {
+    const addresses = addressesOfKey(context.store.read, account.id, keyId) ?? []
+    return { sender: { ...known, addresses }, contacts: [], reason: '' }
+  }
+  const hint = opened.header.keyTransports.get(keyId)
+  const outcome = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
+    context.lookup.byKeyId(account.id, keyId, { hints: hint === undefined ? [] : [hint], signal }),
+  )
+  const [contact] = outcome.found
+  if (contact !== undefined) {
+    return { sender: { ...contact, firstSeenMs: context.clock.now() }, contacts: [contact], reason: '' }
+  }
+  const reason = outcome.kind === 'unreachable' ? outcome.reason : 'the key of the sender is not announced'
+  return { sender: undefined, contacts: [], reason }
+}
+
+interface Rivals {
+  readonly keyIds: readonly KeyId[]
+  readonly contacts: readonly ContactRecord[]
+}
+
+const NO_RIVALS: Rivals = { keyIds: [], contacts: [] }
+
+/**
+ * Every other unblocked key with one of the sender's addresses, wherever it came from: contacts, claims at the servers
+ * now, and the account itself when somebody else's key carries its address (design 9).
+ */
+async function findRivals(context: BridgeContext, account: Account, sender: Sender): Promise<Rivals> {
+  const { read } = context.store
+  const keyIds = new Set<KeyId>()
+  const contacts: ContactRecord[] = []
+  for (const address of sender.addresses) {
+    for (const contact of contactsOf(read, account.id, address)) {
+      if (contact.trust !== 'blocked') keyIds.add(contact.keyId)
+    }
+    const outcome = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
+      context.lookup.byAddress(account.id, address, signal),
+    )
+    for (const contact of outcome.found) {
+      if (contactByKeyId(read, account.id, contact.keyId)?.trust === 'blocked') continue
+      keyIds.add(contact.keyId)
+      contacts.push(contact)
+    }
+    if (isSameAddress(address, account.address)) keyIds.add(account.keyId)
+  }
+  keyIds.delete(sender.keyId)
+  return { keyIds: [...keyIds].sort(), contacts }
+}
+
+/** The sender's certificate, and those of contacts the signature may be by, so that a foreign one is a mismatch. */
+function certificatesOf(context: BridgeContext, given: Given, sender: Sender | undefined): string[] {
+  const announcements = sender === undefined ? [] : [sender.announcement]
+  for (const contact of contactsBySuffix(context, given)) announcements.push(contact.announcement)
+  return announcements.flatMap((text) => {
+    const parsed = parseKeyAnnouncement(text)
+    return parsed.kind === 'ok' ? [parsed.announcement.keyBlock] : []
+  })
+}
+
+function contactsBySuffix(context: BridgeContext, { account, opened }: Given) {
+  const { from } = opened.header
+  return opened.signatureIssuers
+    .flatMap((issuer) =>
+      context.store.read.all<{ readonly key_id: KeyId }>(
+        'SELECT key_id FROM contacts WHERE account_id = ? AND substr(key_id, 25) = ?',
+        account.id,
+        issuer.toLowerCase(),
+      ),
+    )
+    .flatMap(({ key_id: keyId }) => {
+      const contact = keyId === from.keyId ? undefined : contactByKeyId(context.store.read, account.id, keyId)
+      return contact === undefined ? [] : [contact]
+    })
+}
+
+interface Parts extends FoundSender {
+  readonly judgment: JudgedMessage
+  readonly collidingKeys: readonly KeyId[]
+}
+
+function combine(context: BridgeContext, given: Given, parts: Parts): JudgedInbound {
+  const { opened, account, message } = given
+  const { judgment, sender, collidingKeys } = parts
+  const stored =
+    sender === undefined ? undefined : contactByKeyId(context.store.read, account.id, sender.keyId)?.trust
+  const { signature, signer } = judgment.verdict
+  const trust = sender === undefined ? undefined : trustWord(stored, collidingKeys.length > 0)
+  const disposition = decideDisposition({
+    kind: 'readable',
+    signature,
+    heldUntilMs: judgment.verdict.heldUntilMs,
+    isNamed: judgment.isNamed,
+    dateFault: judgment.dateFault,
+    isFolderSync: judgment.isFolderSync,
+    work: message.hasEnoughWork ? 'met' : 'below',
+    hasCollision: trust === 'collision',
+    isBlocked: trust === 'blocked',
+  })
+  const verdict: IncomingVerdict = {
+    signature,
+    reason: disposition.reason,
+    show: disposition.show,
+    signer: signature === 'good' || signature === 'mismatch' ? signer : undefined,
+    trust,
+    firstSeenMs: sender?.firstSeenMs,
+    collidingKeys: trust === 'collision' ? collidingKeys : [],
+  }
+  return {
+    opened,
+    sender,
+    verdict,
+    disposition,
+    acknowledgmentSecret: judgment.receipt?.acknowledgmentSecret,
+    contacts: parts.contacts,
+    fingerprint: signature === 'good' ? fingerprintOf(opened, signer) : null,
+  }
+}
+
+/** Signer, MessageUniqueId, Date, recipients and content: a sender must not be able to suppress a later mail (design 8.5). */
+function fingerprintOf(opened: OpenedMessage, signer: KeyId | undefined): string {
+  const { header } = opened
+  const parts = [
+    signer,
+    header.messageUniqueId,
+    header.date?.text,
+    header.subject,
+    header.recipients.map(({ type, keyId }) => [type, keyId]),
+    [opened.bodyText, opened.bodyHtml, opened.bodyXml],
+    opened.attachments.map(({ name, sha256 }) => [name, sha256]),
+  ]
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+}

@@ -1,0 +1,177 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { duration } from '../../base/clock.ts'
+import { acknowledgmentProofInput, encodeAcknowledgment } from '../../cm/acknowledgment.ts'
+import { acknowledgmentId, type BlockKey } from '../../cm/ids.ts'
+import { parseKeyAnnouncement } from '../../cm/key-announcement.ts'
+import type { OpenOutcome } from '../../cm/message/decode-message.ts'
+import { parseMessageAnnouncements } from '../../cm/message-announcement.ts'
+import { PROOF_OF_WORK_FLOORS } from '../../cm/proof-of-work.ts'
+import { encodeTransport } from '../../cm/transport.ts'
+import { formatUtcTime } from '../../cm/utc-time.ts'
+import type { Account } from '../../store/account-queries.ts'
+import type { AcknowledgmentPost, InboundEnd } from '../../store/inbound-operations.ts'
+import { type InboundMessage, inboundMessage } from '../../store/inbound-queries.ts'
+import type { NoticeDraft } from '../../store/report-operations.ts'
+import { type BridgeContext, removeDirectory, requireAccount, requireSecretKey } from '../bridge-context.ts'
+import { collisionNotice, undecryptableNotice } from '../inbound-notices.ts'
+import { type JudgedInbound, judgeInbound } from '../judge-inbound.ts'
+import { renderInbound } from '../render-inbound.ts'
+import type { Stage, StageContext } from '../worker.ts'
+import { inboundBlockPath, inboundDirectory } from './fetch.ts'
+
+/** How long a message waits for its sender's key before it is shown as unverified: its body cannot change later (design 8.4). */
+const HOLD_MS = 10 * duration.minute
+/** The largest message on a slow machine; a stuck thread is ended after this. */
+const OPEN_TIME_MS = duration.hour
+const ASK_AGAIN_MS = 30 * duration.second
+
+/** Ciphertext → message in its mailbox: decrypt, find the sender's key, judge, render, store, acknowledge (design 8.3–8.8). */
+export function createDecodeStage(context: BridgeContext): Stage {
+  return async (stage) => {
+    const inboundId = Number(stage.lease.row.slice(2))
+    const message = inboundMessage(context.store.read, inboundId)
+    if (message === undefined) return { kind: 'lease-lost' }
+    const workDir = join(inboundDirectory(context, inboundId), 'work')
+    await removeDirectory(workDir)
+    await mkdir(workDir, { recursive: true, mode: 0o700 })
+    try {
+      const account = requireAccount(context, stage.accountId)
+      return await decode({ context, stage, message, account, workDir })
+    } finally {
+      await removeDirectory(workDir)
+    }
+  }
+}
+
+interface Decoding {
+  readonly context: BridgeContext
+  readonly stage: StageContext
+  readonly message: InboundMessage
+  readonly account: Account
+  readonly workDir: string
+}
+
+async function decode(decoding: Decoding): ReturnType<Stage> {
+  const { context, message } = decoding
+  const opened = await openMessage(decoding)
+  if (opened.kind === 'unreadable') return quarantine(decoding, opened.reason)
+  const judged = await judgeInbound(context, { message, account: decoding.account, opened })
+  if (judged.kind === 'sender-unknown') {
+    const holdUntilMs = message.holdUntilMs ?? context.clock.now() + HOLD_MS
+    if (context.clock.now() < holdUntilMs) {
+      await context.store.write('holdInbound', { inboundId: message.id, holdUntilMs })
+      return { kind: 'retry', reason: judged.reason, delayMs: ASK_AGAIN_MS }
+    }
+  } else if (judged.heldUntilMs !== undefined) {
+    const delayMs = judged.heldUntilMs - context.clock.now()
+    if (delayMs > 0) return { kind: 'retry', reason: 'signed ahead of our clock', delayMs }
+  }
+  return deliver(decoding, judged.judged)
+}
+
+async function openMessage(decoding: Decoding): Promise<OpenOutcome> {
+  const { context, stage, message, account, workDir } = decoding
+  const parsed = parseMessageAnnouncements(message.record)
+  const announcement = parsed.kind === 'ok' ? parsed.records[0]?.announcement : undefined
+  if (announcement === undefined) throw new Error('a stored announcement cannot be read')
+  const ciphertextPath = join(workDir, 'message.pgp')
+  const files = message.blocks.map(({ key, position }) => ({
+    key,
+    path: inboundBlockPath(context, message.id, position),
+  }))
+  const { messageHash } = announcement
+  const options = { timeLimitMs: OPEN_TIME_MS, signal: stage.signal }
+  const joined = await context.pool.run(
+    'reassembleCiphertext',
+    { blocks: files, messageHash, outputPath: ciphertextPath },
+    options,
+  )
+  if (joined.kind === 'damaged-block') throw new Error(`the stored block ${joined.key} is damaged`)
+  if (joined.kind === 'failed') return { kind: 'unreadable', reason: joined.reason }
+  const secretKeys = [requireSecretKey(context, account.id).reveal()]
+  const owner = { keyId: account.keyId, secretKeys }
+  return context.pool.run('openCiphertext', { ciphertextPath, workDir, owner }, options)
+}
+
+/** What cannot be read is kept and told; it is never deleted (design 8.3). The block files stay where they are. */
+async function quarantine(decoding: Decoding, reason: string): ReturnType<Stage> {
+  const { message } = decoding
+  const notice = await undecryptableNotice(decoding.context, { account: decoding.account, message, reason })
+  return finish(decoding, { end: { kind: 'quarantine' }, reason, judged: undefined, notices: [notice] })
+}
+
+async function deliver(decoding: Decoding, judged: JudgedInbound): ReturnType<Stage> {
+  const { context, account, message } = decoding
+  const { disposition } = judged
+  if (disposition.place === 'hidden') {
+    return finish(decoding, { end: { kind: 'hide' }, reason: disposition.reason, judged, notices: [] })
+  }
+  const rendered = await renderInbound(context, { account, message, judged })
+  try {
+    const end: InboundEnd = {
+      kind: 'deliver',
+      mailboxName: disposition.place === 'junk' ? 'Junk' : 'INBOX',
+      message: rendered.draft,
+      flags: rendered.flags,
+      acknowledgment: await acknowledgmentOf(decoding, judged),
+      messageUniqueId: judged.opened.header.messageUniqueId ?? null,
+      messageId: rendered.messageId,
+    }
+    const notices =
+      judged.verdict.collidingKeys.length > 0 ? [await collisionNotice(context, { account, judged })] : []
+    return await finish(decoding, { end, reason: disposition.reason, judged, notices })
+  } finally {
+    await rendered.discard()
+  }
+}
+
+interface Finish {
+  readonly end: InboundEnd
+  readonly reason: string
+  readonly judged: JudgedInbound | undefined
+  readonly notices: readonly NoticeDraft[]
+}
+
+async function finish(decoding: Decoding, given: Finish): ReturnType<Stage> {
+  const { context, stage, message } = decoding
+  const { judged } = given
+  const isGood = judged?.verdict.signature === 'good'
+  const outcome = await context.store.write('finishInbound', {
+    lease: stage.lease,
+    accountId: stage.accountId,
+    inboundId: message.id,
+    end: given.end,
+    reason: given.reason,
+    fingerprint: judged?.fingerprint ?? null,
+    contacts: judged?.contacts ?? [],
+    pin: isGood ? (judged.verdict.signer ?? null) : null,
+    notices: given.notices,
+  })
+  if (outcome.kind === 'lease-lost') return outcome
+  if (given.end.kind !== 'quarantine') await removeDirectory(inboundDirectory(context, message.id))
+  return { kind: 'moved', due: outcome.due }
+}
+
+/** The acknowledgment, to the servers of the sender's own announcement: a transport inside the message is only a hint. */
+async function acknowledgmentOf(
+  { context, stage }: Decoding,
+  judged: JudgedInbound,
+): Promise<AcknowledgmentPost | null> {
+  const secret = judged.acknowledgmentSecret?.reveal()
+  if (!judged.disposition.acknowledge || secret === undefined || judged.sender === undefined) return null
+  const parsed = parseKeyAnnouncement(judged.sender.announcement)
+  if (parsed.kind !== 'ok' || parsed.announcement.transport === undefined) return null
+  const date = formatUtcTime(Math.floor(context.clock.now() / 1000) * 1000)
+  const secretHex = Buffer.from(secret).toString('hex')
+  const proofOfWork = await context.solver.solve({
+    ...PROOF_OF_WORK_FLOORS.server.acknowledgment,
+    data: acknowledgmentProofInput({ date, secret: secretHex }),
+    signal: stage.signal,
+  })
+  return {
+    key: acknowledgmentId(secret) as string as BlockKey,
+    text: encodeAcknowledgment({ date, proofOfWork, secret }),
+    target: encodeTransport(parsed.announcement.transport),
+  }
+}

@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto'
+import { createProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
+import { createWorkerPool } from '../cm/workers/worker-pool.ts'
+import { createAccountMail } from '../store/account-mail.ts'
+import { accountByLogin, listAccounts } from '../store/account-queries.ts'
+import { createCertificateMemory } from '../store/certificate-memory.ts'
+import type { AccountId } from '../store/ids.ts'
+import type { DueWork } from '../store/work-rows.ts'
+import { createAccountAdministration } from './account-administration.ts'
+import { createAuthenticator } from './authenticator.ts'
+import type { Bridge, BridgeOptions } from './bridge.ts'
+import { type BridgeContext, type CmContext, prepareBridgeDirectories } from './bridge-context.ts'
+import { createCmKeyLookup } from './cm-key-lookup.ts'
+import { ConnectedAccounts } from './connected-accounts.ts'
+import { createSentPolicy } from './sent-policy.ts'
+import { createAcknowledgeStage } from './stages/acknowledge.ts'
+import { createAnnounceStage } from './stages/announce.ts'
+import { createDecodeStage } from './stages/decode.ts'
+import { createEncodeStage } from './stages/encode.ts'
+import { createFetchStage } from './stages/fetch.ts'
+import { createPollStage } from './stages/poll.ts'
+import { createPostStage } from './stages/post.ts'
+import { createReportStage } from './stages/report.ts'
+import { createResolveStage } from './stages/resolve.ts'
+import { createSentCopyStage } from './stages/sent-copy.ts'
+import { createSubmission } from './submission.ts'
+import { StageWorker } from './worker.ts'
+
+/** Threads that search proofs of work: one core stays for the mail programs. */
+const PROOF_OF_WORK_THREADS = 1
+/** One for a long message, one for the short ones behind it. */
+const CRYPTO_THREADS = 2
+
+/** Puts the parts together and starts them: what waits in rows goes on, accounts are announced and polled. */
+export async function startBridge(options: BridgeOptions): Promise<Bridge> {
+  const { store, config, clock, log, randomBytes } = options
+  const solver = createProofOfWorkSolver({ threads: PROOF_OF_WORK_THREADS })
+  const pool = createWorkerPool({ threads: CRYPTO_THREADS, clock })
+  const connected = new ConnectedAccounts()
+  const base: CmContext = {
+    store,
+    clock,
+    randomBytes,
+    random: () => Buffer.from(randomBytes(4)).readUInt32BE() / 2 ** 32,
+    log,
+    solver,
+    pool,
+    cm: { clock, certificateMemory: createCertificateMemory({ store }) },
+    directories: await prepareBridgeDirectories(store.directory),
+    pollMs: config.poll.seconds * 1000,
+    isConnected: (accountId) => connected.has(accountId),
+    privateServers: config.cm.privateServers,
+  }
+  const context: BridgeContext = { ...base, lookup: createCmKeyLookup(base) }
+  const worker = createWorker(context, options)
+  const enqueue = (due: readonly DueWork[]): void => {
+    worker.enqueue(due).catch((cause: unknown) => log.error({ cause }, 'queueing failed'))
+  }
+  await scheduleAccounts(context)
+  await worker.start()
+  return {
+    ...createFrontEnds({ options, context, connected, enqueue }),
+    reconcile: () => worker.reconcile(),
+    async close() {
+      await worker.close()
+      await solver.close()
+      await pool.close()
+    },
+  }
+}
+
+interface FrontEndParts {
+  readonly options: BridgeOptions
+  readonly context: BridgeContext
+  readonly connected: ConnectedAccounts
+  readonly enqueue: (due: readonly DueWork[]) => void
+}
+
+/** What the servers and verbs call. */
+function createFrontEnds(parts: FrontEndParts): Omit<Bridge, 'reconcile' | 'close'> {
+  const { options, context, connected, enqueue } = parts
+  const { store, clock, randomBytes, log, config } = options
+  const authenticator = createAuthenticator({ store, clock })
+  const { messageBytes: maxMessageBytes } = config.limits
+  const wake = (row: string): void => {
+    store
+      .write('wakeWork', { row })
+      .then((due) => enqueue(due === undefined ? [] : [due]))
+      .catch((cause: unknown) => log.error({ cause }, 'waking a row failed'))
+  }
+  const { lookup } = context
+  return {
+    submission: createSubmission({
+      store,
+      authenticator,
+      lookup,
+      clock,
+      randomBytes,
+      maxMessageBytes,
+      enqueue,
+    }),
+    authenticator: {
+      async login(attempt) {
+        const outcome = await authenticator.authenticate(attempt)
+        if (outcome.kind !== 'ok') return outcome
+        const { account, login } = outcome
+        const accountId = account.id
+        connected.add(accountId)
+        wake(pollRow(accountId))
+        const policy = createSentPolicy({ store, clock, accountId, login })
+        const accountName = account.address
+        return {
+          kind: 'ok',
+          account: createAccountMail({ store, accountId, accountName, maxMessageBytes, policy }),
+        }
+      },
+    },
+    accounts: createAccountAdministration({
+      store,
+      clock,
+      randomBytes,
+      log,
+      onAdded: async (accountId) => enqueue(await scheduleAccount(context, accountId)),
+    }),
+    async pollNow(login) {
+      const account = accountByLogin(store.read, login)
+      if (account !== undefined) wake(pollRow(account.id))
+    },
+  }
+}
+
+function createWorker(context: BridgeContext, { queue, config }: BridgeOptions): StageWorker {
+  return new StageWorker({
+    store: context.store,
+    queue,
+    clock: context.clock,
+    random: context.random,
+    log: context.log,
+    incarnation: randomUUID(),
+    concurrency: config.limits.jobs,
+    stages: {
+      resolve: createResolveStage(context),
+      encode: createEncodeStage(context),
+      post: createPostStage(context),
+      sentcopy: createSentCopyStage(context),
+      report: createReportStage(context),
+      poll: createPollStage(context),
+      fetch: createFetchStage(context),
+      decode: createDecodeStage(context),
+      acknowledge: createAcknowledgeStage(context),
+      announce: createAnnounceStage(context),
+    },
+  })
+}
+
+function pollRow(accountId: AccountId): string {
+  return `poll${accountId}`
+}
+
+/** Every account has its two rows that never end; after a crash between adding an account and this they are made here. */
+async function scheduleAccounts(context: BridgeContext): Promise<void> {
+  for (const { id } of listAccounts(context.store.read)) await scheduleAccount(context, id)
+}
+
+async function scheduleAccount(context: BridgeContext, accountId: AccountId): Promise<DueWork[]> {
+  const rows = [
+    { row: pollRow(accountId), stage: 'poll' },
+    { row: `announce${accountId}`, stage: 'announce' },
+  ]
+  const due: DueWork[] = []
+  for (const { row, stage } of rows) {
+    due.push(await context.store.write('ensureWork', { row, accountId, stage }))
+  }
+  return due
+}
