@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { DamagedDatabaseError, DiskFullError, isDamaged, isDiskFull } from './errors.ts'
@@ -13,6 +13,7 @@ const MAX_CHECKED_BYTES = 128 * 1024 * 1024
 
 const DATABASE_FILE = 'bridge.db'
 const MODE_PRIVATE_DIRECTORY = 0o700
+const MODE_PRIVATE_FILE = 0o600
 
 /** Where the parts of a data directory lie. */
 export interface DirectoryLayout {
@@ -56,6 +57,8 @@ export function prepareDirectory(directory: string, nowMs: number): DirectoryLay
     mkdirSync(path, { recursive: true, mode: MODE_PRIVATE_DIRECTORY })
   }
   refuseLostDatabase(layout)
+  // SQLite gives its log and index files the mode of the database.
+  closeSync(openSync(layout.databasePath, 'a', MODE_PRIVATE_FILE))
   try {
     prepareDatabase(layout.databasePath, nowMs)
   } catch (error) {

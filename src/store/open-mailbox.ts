@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type {
   CopyOutcome,
   MailboxChange,
@@ -82,7 +83,9 @@ class StoreOpenMailbox implements OpenMailbox {
   }
 
   async *fetch(uids: readonly Uid[]): AsyncIterable<MessageRecord> {
-    for (const batch of batches(ascending(uids), FETCH_BATCH)) {
+    for (const [index, batch] of [...batches(ascending(uids), FETCH_BATCH)].entries()) {
+      // Reading never waits by itself: let others have the loop.
+      if (index > 0) await setImmediate()
       yield* loadRecords(this.#store.read, this.#mailboxId, batch)
     }
   }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Clock } from '../../src/base/clock.ts'
 import type { Uid } from '../../src/imap/port.ts'
 import { createAccountMail } from '../../src/store/account-mail.ts'
@@ -44,7 +44,8 @@ async function appendForever(worker: number): Promise<never> {
     await sink.write(bytes)
     const outcome = await sink.commit({ flags: [], internalDate: null })
     if (outcome.kind !== 'ok') throw new Error(outcome.kind)
-    acknowledge({ kind: 'appended', uid: outcome.uid, text: bytes.toString() })
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    acknowledge({ kind: 'appended', uid: outcome.uid, sha256 })
   }
 }
 

@@ -61,7 +61,7 @@ describe('a data directory', () => {
       opened: (await select(mail, 'INBOX')).mailbox.messages,
     }
     await closeStore()
-    expect((await stat(directory.path)).mode & 0o077).toBe(0)
+    for (const path of [directory.path, databasePath()]) expect((await stat(path)).mode & 0o077).toBe(0)
     const again = await openMail(accountId)
     const { mailbox } = await select(again.mail, 'INBOX')
     expect(await again.mail.status('INBOX')).toEqual(before.status)
