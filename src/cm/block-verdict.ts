@@ -1,3 +1,4 @@
+import type { CertificateRefusal } from './certificate.ts'
 import type { BlockKey, KeyId } from './ids.ts'
 import type { ProofOfWorkStrength } from './proof-of-work.ts'
 import type { RejectReason } from './reject-reason.ts'
@@ -48,6 +49,8 @@ export interface RecordVerdict {
   readonly signature?: 'good' | 'bad' | 'unknown-key' | 'none'
   /** Who speaks or is spoken to: the claiming or announced key, the announcement's recipient. */
   readonly keyId?: KeyId | undefined
+  /** Why the certificate inside is not taken: `certificate` in more words. */
+  readonly certificateRefusal?: CertificateRefusal | undefined
   /** The record as it would be stored, LF line ends; for data the header with its `Data` line. */
   readonly text: string
 }

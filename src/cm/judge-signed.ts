@@ -3,7 +3,7 @@ import { claimProofInput, parseAddressClaims } from './address-claim.ts'
 import { blockLines } from './block-text.ts'
 import type { BlockRules, BlockVerdict, RecordVerdict } from './block-verdict.ts'
 import { judgeDate, rejectedBlock, verdictOf } from './block-verdict.ts'
-import type { Certificate } from './certificate.ts'
+import type { Certificate, CertificateRefusal } from './certificate.ts'
 import type { BlockKey, KeyId } from './ids.ts'
 import { addressHash, keyAnnouncementKey } from './ids.ts'
 import { judgeProof } from './judge-unsigned.ts'
@@ -34,8 +34,9 @@ export type VerifiedKeyAnnouncement =
       readonly reason: RejectReason
       readonly announcement?: KeyAnnouncement
       readonly proofOfWork?: ProofOfWorkStrength
-      /** The certificate's key, when it could be read. */
+      /** The certificate's key, when it could be read; else why not. */
       readonly keyId?: KeyId
+      readonly certificateRefusal?: CertificateRefusal
     }
 
 interface KeyAnnouncementDemand {
@@ -62,7 +63,9 @@ export async function verifyKeyAnnouncement(
   if (!meetsDemand(proofOfWork, options.demand))
     return { kind: 'rejected', reason: 'proof-of-work', ...known }
   const read = await parseCertificate(announcement.keyBlock, options.nowMs)
-  if (read.kind === 'refused') return { kind: 'rejected', reason: 'certificate', ...known }
+  if (read.kind === 'refused') {
+    return { kind: 'rejected', reason: 'certificate', ...known, certificateRefusal: read.reason }
+  }
   const { certificate } = read
   const reason = options.check?.(announcement, certificate)
   if (reason !== undefined) return { kind: 'rejected', reason, ...known, keyId: certificate.keyId }
@@ -104,6 +107,7 @@ export async function judgeKeyAnnouncement(
     proofOfWork: verified.proofOfWork,
     keyId: verified.kind === 'ok' ? verified.certificate.keyId : verified.keyId,
     text: `${blockLines(text).join('\n')}\n`,
+    ...(verified.kind === 'rejected' && { certificateRefusal: verified.certificateRefusal }),
     ...(verified.kind === 'ok' && { signature: 'good' as const }),
     ...(isSignatureBad && { signature: 'bad' as const }),
   }
