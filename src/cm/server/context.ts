@@ -1,0 +1,38 @@
+import type { Clock } from '../../base/clock.ts'
+import type { ServerTlsContext } from '../../net/byte-channel.ts'
+import type { MaxAges } from '../block-verdict.ts'
+import type { BlockKey, KeyId } from '../ids.ts'
+import type { JudgeBlock } from './block-judge.ts'
+import type { BlockType, CmAccounts, CmBlocks } from './port.ts'
+
+/** Where the server writes what happens; block keys, which can be key ids, at debug only (design 5). */
+export interface CmServerLog {
+  debug(fields: Readonly<Record<string, unknown>>, message: string): void
+  error(fields: Readonly<Record<string, unknown>>, message: string): void
+}
+
+/** What the sessions of one server share. */
+export interface CmServerContext {
+  readonly blocks: CmBlocks
+  readonly accounts: CmAccounts
+  readonly judge: JudgeBlock
+  readonly clock: Clock
+  /** Asked at each STARTTLS, so that a replaced certificate is used at once. */
+  readonly tls: () => ServerTlsContext
+  readonly maxAges: MaxAges
+  readonly log: CmServerLog
+  /** A block became new or different, and is durable. */
+  readonly onStored?: ((block: StoredNotice) => void) | undefined
+}
+
+export interface StoredNotice {
+  readonly type: BlockType
+  readonly key: BlockKey
+}
+
+/** The user of a session; set by a successful LOGIN and by nothing else (CM wire S1). */
+export interface SessionUser {
+  readonly userId: string
+  /** undefined for a user that is no key. */
+  readonly keyId: KeyId | undefined
+}
