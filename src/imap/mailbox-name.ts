@@ -1,7 +1,7 @@
 /** The separator of mailbox levels, on the wire and in the store. */
 export const HIERARCHY_DELIMITER = '/'
 
-/** INBOX in any case is one mailbox, as first level too (RFC 9051 5.1). */
+/** INBOX in any case is one mailbox, as first level too; composed characters (RFC 9051 5.1). */
 export function canonicalMailboxName(name: string): string {
   return name.replace(/^inbox(?=\/|$)/i, 'INBOX')
 }

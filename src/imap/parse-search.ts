@@ -38,7 +38,8 @@ export function parseSearchProgram(p: Parser): SearchKey {
   const first = p.peek('(') || p.peekSequenceSet() ? undefined : p.word()
   if (first !== 'CHARSET') return new SearchParser(p, 'UTF-8').program(first)
   p.sp()
-  const charset = CHARSETS.find((name) => name === p.astring().toUpperCase())
+  const named = p.astring().toUpperCase()
+  const charset = CHARSETS.find((name) => name === named)
   if (charset === undefined) {
     throw new ImapReplyError('NO', 'Charset not supported', { kind: 'BADCHARSET', charsets: CHARSETS })
   }

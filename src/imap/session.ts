@@ -148,15 +148,21 @@ export class ImapSession {
   }
 
   async #serveCommand(): Promise<void> {
+    this.#requireMailbox()
     const received = await this.#waiting(this.#reader.readCommand())
-    if (this.#state.name === 'selected' && this.#state.selected.view.isDeleted) {
-      throw new ImapByeError('The selected mailbox was deleted')
-    }
+    this.#requireMailbox()
     const parsed = this.#parse(received)
     const reply = await this.#execute(parsed)
     await this.#reader.finishCommand()
     await this.#conclude(parsed, reply)
     this.#count(reply)
+  }
+
+  /** A mailbox that somebody else deleted cannot be gone on with (RFC 9051 6.3.5, `port.ts`). */
+  #requireMailbox(): void {
+    if (this.#state.name === 'selected' && this.#state.selected.view.isDeleted) {
+      throw new ImapByeError('The selected mailbox was deleted')
+    }
   }
 
   #parse(received: ReceivedCommand): Parsed {
