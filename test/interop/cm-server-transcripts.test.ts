@@ -207,7 +207,10 @@ async function answerOf(client: WireClient, exchange: Exchange, number: number):
 /** Records in a set: their order is arbitrary (CM wire 2.4). Unknown headers of unsigned blocks are dropped (S5). */
 function comparable(answer: string): string {
   if (!answer.startsWith('Type: message-announcement\r\n')) return answer
-  const records = answer.replace(/X-Unknown: .*\r\n/g, '').replace('EndBlock\r\n', '').split('NextMessage\r\n')
+  const records = answer
+    .replace(/X-Unknown: .*\r\n/g, '')
+    .replace('EndBlock\r\n', '')
+    .split('NextMessage\r\n')
   return records.toSorted((a, b) => (a < b ? -1 : 1)).join('NextMessage\r\n')
 }
 
@@ -232,7 +235,9 @@ async function replay(...dialogues: readonly string[]): Promise<string[]> {
     const client = clients.get(dialogue)!
     const answer = await answerOf(client, exchange, number)
     if (!isExpected(dialogue, exchange, answer)) {
-      wrong.push(`${exchange.command}\n  recorded ${JSON.stringify(exchange.answer)}\n  ours ${JSON.stringify(answer)}`)
+      wrong.push(
+        `${exchange.command}\n  recorded ${JSON.stringify(exchange.answer)}\n  ours ${JSON.stringify(answer)}`,
+      )
     }
     if (exchange.then === 'tls') await client.startTls()
   }
