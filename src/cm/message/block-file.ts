@@ -82,7 +82,12 @@ export type ReassemblyOutcome =
   /** Wrong for ever: every block is right, the announcement is not. */
   | { readonly kind: 'failed'; readonly reason: ReassemblyFault }
 
-export type ReassemblyFault = 'no-data-blocks' | 'ciphertext-too-large' | 'wrong-message-hash'
+export type ReassemblyFault =
+  | 'no-data-blocks'
+  /** Not all blocks could be had, for whoever cannot ask a server again. */
+  | 'missing-block'
+  | 'ciphertext-too-large'
+  | 'wrong-message-hash'
 
 /**
  * Joins an announcement's blocks into a ciphertext file, each checked against its key and all against the MessageHash
