@@ -1,9 +1,12 @@
 import { Command, CommanderError } from 'commander'
 import { registerAccount } from './account.ts'
 import { CliError, exitCode } from './cli-error.ts'
+import { registerCmServer } from './cm-server.ts'
 import type { CliContext } from './context.ts'
 import { registerInfo } from './info.ts'
 import { registerInit } from './init.ts'
+import { registerInspect } from './inspect.ts'
+import { registerServe } from './serve.ts'
 import { registerStatus } from './status.ts'
 import { programVersion, registerVersion } from './version.ts'
 
@@ -12,9 +15,12 @@ type Register = (program: Command, context: CliContext) => void
 
 const VERBS: readonly Register[] = [
   registerInit,
+  registerServe,
   registerAccount,
   registerInfo,
   registerStatus,
+  registerCmServer,
+  registerInspect,
   registerVersion,
 ]
 
