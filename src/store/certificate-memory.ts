@@ -35,7 +35,7 @@ export const certificateOperations = {
 }
 
 /** What the owner is told of in a notice (design 9). */
-export interface CertificateChange {
+interface CertificateChange {
   readonly hostPort: string
   readonly seen: RememberedCertificate
   /** `reported`: the old record stays and there is no LOGIN; `replaced`: the new one is the record now. */

@@ -2,6 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync } fro
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { DamagedDatabaseError, DiskFullError, isDamaged, isDiskFull } from './errors.ts'
+import { liftAboveHighWater, loadHighWater } from './high-water.ts'
 import { migrate } from './migrations.ts'
 
 /** Milliseconds a statement waits for another process's lock (a CLI verb that reads while we write). */
@@ -22,6 +23,14 @@ export interface DirectoryLayout {
   readonly blobDirectory: string
   /** Files that are not yet a blob; emptied at start. */
   readonly spoolDirectory: string
+  /** See high-water.ts. */
+  readonly highWaterPath: string
+}
+
+export interface PreparedDirectory {
+  readonly layout: DirectoryLayout
+  /** An older copy of the database was put back; its mailboxes were lifted above what clients remember. */
+  readonly isRestored: boolean
 }
 
 export function directoryLayout(directory: string): DirectoryLayout {
@@ -29,6 +38,7 @@ export function directoryLayout(directory: string): DirectoryLayout {
     databasePath: join(directory, DATABASE_FILE),
     blobDirectory: join(directory, 'blobs'),
     spoolDirectory: join(directory, 'spool'),
+    highWaterPath: join(directory, 'high-water.json'),
   }
 }
 
@@ -51,7 +61,7 @@ export function openReadOnlyConnection(path: string): DatabaseSync {
  * Throws DamagedDatabaseError, NewerDatabaseError or DiskFullError; an existing directory that lost its database is
  * damaged, never new.
  */
-export function prepareDirectory(directory: string, nowMs: number): DirectoryLayout {
+export function prepareDirectory(directory: string, nowMs: number): PreparedDirectory {
   const layout = directoryLayout(directory)
   for (const path of [directory, layout.blobDirectory, layout.spoolDirectory]) {
     mkdirSync(path, { recursive: true, mode: MODE_PRIVATE_DIRECTORY })
@@ -60,30 +70,31 @@ export function prepareDirectory(directory: string, nowMs: number): DirectoryLay
   // SQLite gives its log and index files the mode of the database.
   closeSync(openSync(layout.databasePath, 'a', MODE_PRIVATE_FILE))
   try {
-    prepareDatabase(layout.databasePath, nowMs)
+    return { layout, isRestored: prepareDatabase(layout, nowMs) }
   } catch (error) {
     if (isDiskFull(error)) throw new DiskFullError('no space left on the disk', { cause: error })
     if (!isDamaged(error)) throw error
     const detail = error instanceof Error ? error.message : String(error)
     throw new DamagedDatabaseError(layout.databasePath, detail, { cause: error })
   }
-  return layout
 }
 
-/** Message files without a database, or an empty file in its place: the mail would look like an empty mailbox. */
+/** Message files or a mark without a database, or an empty file in its place: the mail would look like an empty mailbox. */
 function refuseLostDatabase(layout: DirectoryLayout): void {
   const size = existsSync(layout.databasePath) ? statSync(layout.databasePath).size : 0
   if (size > 0) return
-  if (readdirSync(layout.blobDirectory).length > 0) {
-    throw new DamagedDatabaseError(layout.databasePath, 'it is missing or empty, but there are message files')
+  if (readdirSync(layout.blobDirectory).length > 0 || existsSync(layout.highWaterPath)) {
+    throw new DamagedDatabaseError(layout.databasePath, 'it is missing or empty, but there was one here')
   }
 }
 
-function prepareDatabase(path: string, nowMs: number): void {
-  const database = openConnection(path)
+function prepareDatabase({ databasePath, highWaterPath }: DirectoryLayout, nowMs: number): boolean {
+  const database = openConnection(databasePath)
   try {
-    checkIntegrity(database, path)
-    migrate(database, { path, nowMs })
+    checkIntegrity(database, databasePath)
+    migrate(database, { path: databasePath, nowMs })
+    const mark = loadHighWater(highWaterPath)
+    return mark !== undefined && liftAboveHighWater(database, mark, nowMs)
   } finally {
     database.close()
   }

@@ -2,7 +2,7 @@ import type { SpecialUse } from '../imap/port.ts'
 
 /** Mailbox names as the whole store sees them: Unicode in NFC, levels separated by `/`, INBOX in capitals. */
 
-export const HIERARCHY_SEPARATOR = '/'
+const HIERARCHY_SEPARATOR = '/'
 
 /** Octets of UTF-8 of a whole name: fits a line of any client, and leaves room in quota and notices. */
 const MAX_NAME_BYTES = 1000

@@ -8,7 +8,8 @@ import {
   openReadOnlyConnection,
   prepareDirectory,
 } from './database-file.ts'
-import { StoreClosedError } from './errors.ts'
+import { isDiskFull, StoreClosedError } from './errors.ts'
+import { saveHighWater } from './high-water.ts'
 import type { AccountId } from './ids.ts'
 import { MailboxTracker } from './mailbox-tracker.ts'
 import { sealIndex } from './message-index-columns.ts'
@@ -20,6 +21,8 @@ import { Writer } from './writer.ts'
 
 /** How long the bytes of a removed message stay, so that a session that has not been told yet can finish reading. */
 export const REMOVAL_GRACE_MS = 5 * duration.minute
+/** How far the high-water mark may be behind. */
+const HIGH_WATER_DELAY_MS = 10 * duration.second
 /** Blobs of one sweep operation. */
 const SWEEP_BATCH = 500
 
@@ -35,6 +38,8 @@ export interface StoreOptions {
 /** Everything that is kept: one database and the message files of one data directory. */
 export interface Store {
   readonly directory: string
+  /** At this start an older copy of the database was found in place; tell the owner. */
+  readonly isRestored: boolean
   /** The main thread's reading connection, for `<area>-queries.ts`. */
   readonly read: ReadConnection
   readonly tracker: MailboxTracker
@@ -60,7 +65,7 @@ export interface Store {
  * Throws DamagedDatabaseError, NewerDatabaseError or DiskFullError, whose messages name the cure.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const layout = prepareDirectory(options.directory, options.clock.now())
+  const { layout, isRestored } = prepareDirectory(options.directory, options.clock.now())
   const read = new ReadConnection(openReadOnlyConnection(layout.databasePath), layout.databasePath)
   const tracker = new MailboxTracker()
   try {
@@ -73,7 +78,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       publish: (changes) => tracker.publish(changes),
       onFailure: options.onFailure,
     })
-    return new OpenedStore({ options, layout, read, tracker, writer })
+    return new OpenedStore({ options, layout, isRestored, read, tracker, writer })
   } catch (error) {
     read.close()
     throw error
@@ -89,6 +94,7 @@ export function openStoreForReading(directory: string): ReadConnection {
 interface Parts {
   readonly options: StoreOptions
   readonly layout: DirectoryLayout
+  readonly isRestored: boolean
   readonly read: ReadConnection
   readonly tracker: MailboxTracker
   readonly writer: Writer<Operations>
@@ -98,11 +104,14 @@ class OpenedStore implements Store {
   readonly #parts: Parts
   #cancelSweep: (() => void) | undefined
   #sweeping: Promise<void> = Promise.resolve()
+  #cancelMark: (() => void) | undefined
+  #marking: Promise<void> = Promise.resolve()
   #isClosed: boolean = false
 
   constructor(parts: Parts) {
     this.#parts = parts
     parts.tracker.watchAll(({ change }) => {
+      this.#scheduleMark()
       if (change.kind === 'expunged' || change.kind === 'deleted') this.#scheduleSweep(REMOVAL_GRACE_MS)
     })
     // What an earlier run left to remove.
@@ -111,6 +120,10 @@ class OpenedStore implements Store {
 
   get directory(): string {
     return this.#parts.options.directory
+  }
+
+  get isRestored(): boolean {
+    return this.#parts.isRestored
   }
 
   get read(): ReadConnection {
@@ -150,18 +163,37 @@ class OpenedStore implements Store {
     this.#isClosed = true
     this.#cancelSweep?.()
     await this.#sweeping
+    this.#cancelMark?.()
     await this.#parts.writer.close()
+    await this.#marking
+    await saveHighWater(this.#parts.layout.highWaterPath, this.read).catch((error: unknown) => {
+      this.#report(error)
+    })
     this.read.close()
+  }
+
+  /** Behind by some seconds on purpose: a mark for each commit would double its cost. */
+  #scheduleMark(): void {
+    if (this.#cancelMark !== undefined || this.#isClosed) return
+    this.#cancelMark = this.#parts.options.clock.after(HIGH_WATER_DELAY_MS, () => {
+      this.#cancelMark = undefined
+      this.#marking = this.#marking
+        .then(() => saveHighWater(this.#parts.layout.highWaterPath, this.read))
+        .catch((error: unknown) => this.#report(error))
+    })
+  }
+
+  /** A full disk is told to who writes; a closed store to nobody. */
+  #report(error: unknown): void {
+    if (error instanceof StoreClosedError || isDiskFull(error)) return
+    this.#parts.options.onFailure(error instanceof Error ? error : new Error(String(error)))
   }
 
   #scheduleSweep(delayMs: number): void {
     if (this.#cancelSweep !== undefined || this.#isClosed) return
     this.#cancelSweep = this.#parts.options.clock.after(delayMs, () => {
       this.#cancelSweep = undefined
-      this.#sweeping = this.#sweep().catch((error: unknown) => {
-        if (error instanceof StoreClosedError) return
-        this.#parts.options.onFailure(error instanceof Error ? error : new Error(String(error)))
-      })
+      this.#sweeping = this.#sweep().catch((error: unknown) => this.#report(error))
     })
   }
 

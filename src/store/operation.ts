@@ -20,10 +20,10 @@ export interface WriteTransaction {
  * fault; when it throws it undoes itself alone. It must be deterministic in (rows, args, tx): a group that is lost
  * as a whole is run again one by one.
  */
-export type Operation<Args, Result> = (tx: WriteTransaction, args: Args) => Result
+type Operation<Args, Result> = (tx: WriteTransaction, args: Args) => Result
 
 /** A table of operations by name; `never` so that every operation fits. */
-export type OperationTable = Readonly<Record<string, (tx: WriteTransaction, args: never) => unknown>>
+export type OperationTable = Readonly<Record<string, Operation<never, unknown>>>
 
 export type OperationArgs<Table extends OperationTable, Name extends keyof Table> = Parameters<Table[Name]>[1]
 export type OperationResult<Table extends OperationTable, Name extends keyof Table> = ReturnType<Table[Name]>

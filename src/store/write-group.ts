@@ -32,7 +32,7 @@ export interface CommittedGroup {
 }
 
 /** Turns any thrown value into plain data. */
-export function writeFailure(error: unknown): WriteFailure {
+function writeFailure(error: unknown): WriteFailure {
   const kind = isDiskFull(error) ? 'disk-full' : isDamaged(error) ? 'damaged' : 'failed'
   if (!(error instanceof Error)) return { kind, message: String(error), stack: '' }
   return { kind, message: error.message, stack: error.stack ?? '' }

@@ -55,7 +55,9 @@ function schedule(): void {
   setImmediate(runNextGroup)
 }
 
+/** The reading connection is still open and cannot do it: without this, a copy of `bridge.db` alone would be older. */
 function finish(): void {
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   database.close()
   port?.close()
 }

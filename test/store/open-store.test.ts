@@ -8,6 +8,7 @@ import { createAccountMail } from '../../src/store/account-mail.ts'
 import { blobPath, MAX_INLINE_BYTES } from '../../src/store/blob-store.ts'
 import { directoryLayout } from '../../src/store/database-file.ts'
 import { DamagedDatabaseError, NewerDatabaseError } from '../../src/store/errors.ts'
+import { MAIL_TABLES } from '../../src/store/migrations/0001-mail.ts'
 import { SCHEMA_VERSION } from '../../src/store/migrations.ts'
 import { openStoreForReading, REMOVAL_GRACE_MS, type Store } from '../../src/store/open-store.ts'
 import { append, readText, select } from '../contract/account-mail-session.ts'
@@ -75,6 +76,27 @@ describe('a data directory', () => {
     expect(read.get('SELECT count(*) AS count FROM accounts')).toEqual({ count: 1 })
     expect(() => read.sql('DELETE FROM accounts').run()).toThrow(/readonly/)
     read.close()
+  })
+})
+
+describe('a database of an older release', () => {
+  it('is brought up to date and keeps UIDVALIDITY, UIDs, MODSEQs and flags', async () => {
+    const database = new DatabaseSync(databasePath())
+    database.exec(MAIL_TABLES)
+    database.exec(`INSERT INTO schema_migrations VALUES (1, 'mail', 0);
+      INSERT INTO accounts (id, address, short_name, display_name, key_id, servers, state, created_at_ms)
+        VALUES (5, 'a@example.org', 'a', '', 'ab', '[]', 'active', 0);
+      INSERT INTO mailboxes (id, account_id, name, selectable, uid_validity, uid_next, highest_modseq)
+        VALUES (1, 5, 'INBOX', 1, 77, 9, 30);
+      INSERT INTO blobs (id, account_id, size, reference_count) VALUES (x'00', 5, 3, 1);
+      INSERT INTO messages VALUES (1, 8, 29, 8, 'Work', 0, 3, x'00');`)
+    database.close()
+    const { store: opened, mail } = await openMail(5)
+    const version = opened.read.get('SELECT max(version) AS version FROM schema_migrations')
+    expect(version).toEqual({ version: SCHEMA_VERSION })
+    const { mailbox } = await select(mail, 'INBOX')
+    expect(mailbox).toMatchObject({ uidValidity: 77, uidNext: 9, highestModSeq: 30 })
+    expect(mailbox.messages).toEqual([{ uid: 8, modSeq: 29, flags: ['\\Seen', 'Work'] }])
   })
 })
 
