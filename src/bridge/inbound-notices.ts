@@ -1,21 +1,93 @@
-import { encodeTextField } from '../mail/encode-field.ts'
+import { isSameAddress } from '../mail/address.ts'
 import { indexMessage } from '../mail/index-message.ts'
 import type { Account } from '../store/account-queries.ts'
+import { contactByKeyId } from '../store/contact-queries.ts'
 import type { InboundMessage } from '../store/inbound-queries.ts'
 import type { NoticeDraft } from '../store/report-operations.ts'
 import type { BridgeContext } from './bridge-context.ts'
-import type { JudgedInbound } from './judge-inbound.ts'
+import type { JudgedInbound, Sender } from './judge-inbound.ts'
+import { encodeNotice, type Notice, type NoticedKey } from './reports/notices.ts'
 
-async function draft(context: BridgeContext, account: Account, n: { kind: string; subject: string; title: string; text: string }): Promise<NoticeDraft> {
+/** What the owner is told in Notices about mail that came: each thing once (design 10). */
+
+/** Octets of randomness in the Message-ID of a notice. */
+const NOTICE_ID_BYTES = 16
+
+/** A message of ours, durable and indexed, for Notices. */
+export async function draftNotice(
+  context: BridgeContext,
+  account: Account,
+  { notice, subject }: { readonly notice: Notice; readonly subject: string },
+): Promise<NoticeDraft> {
+  const bytes = encodeNotice(notice, bridgeMail(context, account))
   const sink = await context.store.beginSpool(account.id)
-  const head = `From: Confidant Bridge <bridge@cm.invalid>\r\n${encodeTextField('Subject', n.title)}\r\n`
-  await sink.write(Buffer.from(`${head}${n.text}\r\n`))
+  await sink.write(bytes)
   const spooled = await sink.finish()
-  return { kind: n.kind, subject: n.subject, message: context.store.draftMessage(spooled, await indexMessage(spooled.read())) }
+  const index = await indexMessage(spooled.read())
+  return { kind: notice.kind, subject, message: context.store.draftMessage(spooled, index) }
 }
-export async function undecryptableNotice(context: BridgeContext, g: { account: Account; message: InboundMessage; reason: string }): Promise<NoticeDraft> {
-  return draft(context, g.account, { kind: 'undecryptable', subject: g.message.announcementId, title: 'A message cannot be read', text: g.reason })
+
+/** Who a message of the bridge is for, and its id. */
+export function bridgeMail(context: BridgeContext, account: Account) {
+  return {
+    id: Buffer.from(context.randomBytes(NOTICE_ID_BYTES)).toString('hex'),
+    to: { name: account.displayName, address: account.address },
+    dateMs: context.clock.now(),
+  }
 }
-export async function collisionNotice(context: BridgeContext, g: { account: Account; judged: JudgedInbound }): Promise<NoticeDraft> {
-  return draft(context, g.account, { kind: 'collision', subject: g.judged.verdict.collidingKeys.join(','), title: 'Key collision', text: g.judged.verdict.collidingKeys.join(' ') })
+
+/** Mail that cannot be read is kept and told once. */
+export function unreadableNotice(
+  context: BridgeContext,
+  given: { readonly account: Account; readonly message: InboundMessage; readonly reason: string },
+): Promise<NoticeDraft> {
+  const { account, message, reason } = given
+  const { announcementId, server, seenMs } = message
+  const notice = {
+    kind: 'unreadable-mail',
+    announcementId,
+    reason,
+    receivedMs: seenMs,
+    receivedFrom: server,
+  } as const
+  return draftNotice(context, account, { notice, subject: announcementId })
+}
+
+/** Two or more keys claim the sender's address; told once for each set of keys. */
+export async function collisionNotices(
+  context: BridgeContext,
+  account: Account,
+  judged: JudgedInbound,
+): Promise<NoticeDraft[]> {
+  const { sender, verdict } = judged
+  if (sender === undefined || verdict.collidingKeys.length === 0) return []
+  const keys = [sender.keyId, ...verdict.collidingKeys].sort()
+  const rival = noticedKey(context, account, sender)
+  const notice: Notice = sender.addresses.some((address) => isSameAddress(address, account.address))
+    ? { kind: 'rival-of-own-address', address: account.address, rival }
+    : {
+        kind: 'key-collision',
+        address: sender.addresses[0] ?? '',
+        keys: [rival, ...verdict.collidingKeys.map((keyId) => knownKey(context, account, { keyId, judged }))],
+      }
+  return [await draftNotice(context, account, { notice, subject: keys.join(' ') })]
+}
+
+function noticedKey(context: BridgeContext, account: Account, sender: Sender): NoticedKey {
+  const known = contactByKeyId(context.store.read, account.id, sender.keyId)
+  return { keyId: sender.keyId, userId: sender.userId, firstSeenMs: known?.firstSeenMs ?? null }
+}
+
+function knownKey(
+  context: BridgeContext,
+  account: Account,
+  { keyId, judged }: { readonly keyId: Sender['keyId']; readonly judged: JudgedInbound },
+): NoticedKey {
+  const known = contactByKeyId(context.store.read, account.id, keyId)
+  const found = judged.contacts.find((contact) => contact.keyId === keyId)
+  return {
+    keyId,
+    userId: known?.userId ?? found?.userId ?? '',
+    firstSeenMs: known?.firstSeenMs ?? null,
+  }
 }

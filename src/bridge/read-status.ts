@@ -1,14 +1,25 @@
 import { listAccounts } from '../store/account-queries.ts'
+import { pollTimes } from '../store/inbound-queries.ts'
 import type { ReadConnection } from '../store/read-connection.ts'
 import { workReport } from '../store/work-queries.ts'
 
 /** How things stand, as plain data: for `cmbridge status`, beside a running bridge or without one. */
 export interface BridgeStatus {
   readonly accounts: number
+  /** By address. */
+  readonly people: readonly AccountStatus[]
   /** Rows with work to do, by stage. */
   readonly work: Readonly<Record<string, { readonly waiting: number; readonly running: number }>>
   /** Work that failed at least once, the first to be tried again first. */
   readonly failing: readonly FailingWork[]
+}
+
+export interface AccountStatus {
+  readonly address: string
+  /** When its key and claim were last seen at its server, milliseconds since 1970 UTC; null for never. */
+  readonly announcedMs: number | null
+  /** When its mailboxes were last looked at with success. */
+  readonly polledMs: number | null
 }
 
 export interface FailingWork {
@@ -43,5 +54,9 @@ export function readStatus(read: ReadConnection): BridgeStatus {
       lastError: lastError ?? '',
       nextAttemptMs,
     }))
-  return { accounts: listAccounts(read).length, work, failing }
+  const people = listAccounts(read).map(({ id, address }) => {
+    const { announcedMs, succeededMs } = pollTimes(read, id)
+    return { address, announcedMs, polledMs: succeededMs }
+  })
+  return { accounts: people.length, people, work, failing }
 }

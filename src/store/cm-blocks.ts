@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, duration } from '../base/clock.ts'
 import type { BlockKey } from '../cm/ids.ts'
 import type { BlockType, CmBlocks, MergeDecision, PayloadSink, StoredBlock } from '../cm/server/port.ts'
 import { CmAccountTable } from './cm-blocks-accounts.ts'
@@ -24,6 +24,8 @@ const READ_CHUNK_BYTES = 64 * 1024
 const PAYLOAD_NAME_BYTES = 16
 /** Rows deleted in one transaction: the loop is not held up by an old directory. */
 const PRUNE_BATCH = 200
+/** Milliseconds a block may be dated ahead when it is taken (CM wire S11): it lives that much longer. */
+const FUTURE_MARGIN_MS = duration.day
 
 export interface CmBlockStoreOptions {
   readonly clock: Clock
@@ -113,7 +115,7 @@ export class CmBlockStore implements CmBlocks {
   async prune(maxAgeMs: Readonly<Record<BlockType, number>>): Promise<number> {
     let pruned = 0
     for (const type of TYPES_BY_PREFERENCE) {
-      const beforeMs = this.#options.clock.now() - maxAgeMs[type]
+      const beforeMs = this.#options.clock.now() - maxAgeMs[type] - FUTURE_MARGIN_MS
       for (let batch = this.#pruneBatch(type, beforeMs); batch.length > 0; ) {
         for (const name of batch) if (name !== null) await this.#removePayload(name)
         pruned += batch.length

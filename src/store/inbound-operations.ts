@@ -81,6 +81,14 @@ export const inboundOperations = {
     return [...due, ...reports]
   },
 
+  /** The account's key and claim lie at its server. */
+  recordAnnounced(tx: WriteTransaction, args: { readonly accountId: AccountId }): void {
+    tx.sql(
+      `INSERT INTO polls (account_id, announced_ms) VALUES (?1, ?2)
+       ON CONFLICT (account_id) DO UPDATE SET announced_ms = ?2`,
+    ).run(args.accountId, tx.nowMs)
+  },
+
   /** A data block of it lies in its file, checked. */
   markBlockFetched(
     tx: WriteTransaction,

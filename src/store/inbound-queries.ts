@@ -71,16 +71,23 @@ export function knowsAnnouncement(read: ReadConnection, accountId: AccountId, id
   )
 }
 
-/** When an account was last polled with success, and when last in full; null for never. */
-export function pollTimes(
-  read: ReadConnection,
-  accountId: AccountId,
-): { readonly succeededMs: number | null; readonly fullMs: number | null } {
-  const row = read.get<{ succeeded_ms: number | null; full_ms: number | null }>(
-    'SELECT succeeded_ms, full_ms FROM polls WHERE account_id = ?',
+/** When an account was last polled with success, last in full, and last announced, milliseconds; null for never. */
+export interface AccountTimes {
+  readonly succeededMs: number | null
+  readonly fullMs: number | null
+  readonly announcedMs: number | null
+}
+
+export function pollTimes(read: ReadConnection, accountId: AccountId): AccountTimes {
+  const row = read.get<{ succeeded_ms: number | null; full_ms: number | null; announced_ms: number | null }>(
+    'SELECT succeeded_ms, full_ms, announced_ms FROM polls WHERE account_id = ?',
     accountId,
   )
-  return { succeededMs: row?.succeeded_ms ?? null, fullMs: row?.full_ms ?? null }
+  return {
+    succeededMs: row?.succeeded_ms ?? null,
+    fullMs: row?.full_ms ?? null,
+    announcedMs: row?.announced_ms ?? null,
+  }
 }
 
 /** The Message-ID a MessageUniqueId is shown with. */

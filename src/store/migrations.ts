@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { NewerDatabaseError } from './errors.ts'
 import { MAIL_TABLES } from './migrations/0001-mail.ts'
+import { BRIDGE_TABLES } from './migrations/0002-bridge.ts'
 
 /** One step of the schema. Steps are only ever appended; a released one is never edited. */
 interface Migration {
@@ -9,7 +10,10 @@ interface Migration {
   readonly sql: string
 }
 
-const MIGRATIONS: readonly Migration[] = [{ version: 1, name: 'mail', sql: MAIL_TABLES }]
+const MIGRATIONS: readonly Migration[] = [
+  { version: 1, name: 'mail', sql: MAIL_TABLES },
+  { version: 2, name: 'bridge', sql: BRIDGE_TABLES },
+]
 
 /** The schema version this release writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length

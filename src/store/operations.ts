@@ -1,8 +1,14 @@
 import { accountOperations } from './account-operations.ts'
 import { blobOperations } from './blob-rows.ts'
 import { certificateOperations } from './certificate-memory.ts'
+import { contactOperations } from './contact-operations.ts'
+import { inboundOperations } from './inbound-operations.ts'
 import { mailboxOperations } from './mailbox-operations.ts'
 import { messageOperations } from './message-operations.ts'
+import { outboundOperations } from './outbound-operations.ts'
+import { reportOperations } from './report-operations.ts'
+import { submissionOperations } from './submission-operations.ts'
+import { workOperations } from './work-operations.ts'
 
 /** Every write there is, by name. The writer thread imports this table; `Store.write` takes its types from it. */
 export const operations = {
@@ -11,6 +17,12 @@ export const operations = {
   ...certificateOperations,
   ...mailboxOperations,
   ...messageOperations,
+  ...contactOperations,
+  ...inboundOperations,
+  ...outboundOperations,
+  ...reportOperations,
+  ...submissionOperations,
+  ...workOperations,
 }
 
 export type Operations = typeof operations

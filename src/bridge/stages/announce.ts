@@ -40,7 +40,10 @@ export function createAnnounceStage(context: BridgeContext): Stage {
     const outcome = await withServers(ownServersRequest(context, account), (session) =>
       postAll(context, session, left),
     )
-    if (outcome.kind === 'done') return { kind: 'repeat', delayMs: ANNOUNCE_EVERY_MS }
+    if (outcome.kind === 'done') {
+      await context.store.write('recordAnnounced', { accountId })
+      return { kind: 'repeat', delayMs: ANNOUNCE_EVERY_MS }
+    }
     const reason = outcome.failures.map(({ hostPort, reason: why }) => `${hostPort} ${why}`).join(', ')
     return { kind: 'retry', reason }
   }

@@ -14,7 +14,7 @@ import type { AcknowledgmentPost, InboundEnd } from '../../store/inbound-operati
 import { type InboundMessage, inboundMessage } from '../../store/inbound-queries.ts'
 import type { NoticeDraft } from '../../store/report-operations.ts'
 import { type BridgeContext, removeDirectory, requireAccount, requireSecretKey } from '../bridge-context.ts'
-import { collisionNotice, undecryptableNotice } from '../inbound-notices.ts'
+import { collisionNotices, unreadableNotice } from '../inbound-notices.ts'
 import { type JudgedInbound, judgeInbound } from '../judge-inbound.ts'
 import { renderInbound } from '../render-inbound.ts'
 import type { Stage, StageContext } from '../worker.ts'
@@ -97,7 +97,7 @@ async function openMessage(decoding: Decoding): Promise<OpenOutcome> {
 /** What cannot be read is kept and told; it is never deleted (design 8.3). The block files stay where they are. */
 async function quarantine(decoding: Decoding, reason: string): ReturnType<Stage> {
   const { message } = decoding
-  const notice = await undecryptableNotice(decoding.context, { account: decoding.account, message, reason })
+  const notice = await unreadableNotice(decoding.context, { account: decoding.account, message, reason })
   return finish(decoding, { end: { kind: 'quarantine' }, reason, judged: undefined, notices: [notice] })
 }
 
@@ -118,8 +118,7 @@ async function deliver(decoding: Decoding, judged: JudgedInbound): ReturnType<St
       messageUniqueId: judged.opened.header.messageUniqueId ?? null,
       messageId: rendered.messageId,
     }
-    const notices =
-      judged.verdict.collidingKeys.length > 0 ? [await collisionNotice(context, { account, judged })] : []
+    const notices = await collisionNotices(context, account, judged)
     return await finish(decoding, { end, reason: disposition.reason, judged, notices })
   } finally {
     await rendered.discard()

@@ -172,6 +172,7 @@ CREATE TABLE notices (
 CREATE TABLE polls (
   account_id   INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
   succeeded_ms INTEGER,
-  full_ms      INTEGER
+  full_ms      INTEGER,
+  announced_ms INTEGER
 ) STRICT;
 `
