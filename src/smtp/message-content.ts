@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
 /** The connection ended before the final dot: nothing of the message may be kept (RFC 5321 4.1.1.4). */
-export class ConnectionLostError extends Error {
+class ConnectionLostError extends Error {
   constructor(options?: ErrorOptions) {
     super('the connection was lost before the end of the message', options)
     this.name = 'ConnectionLostError'
@@ -9,7 +9,7 @@ export class ConnectionLostError extends Error {
 }
 
 /** More octets arrived than SIZE allows: nothing of the message may be kept. */
-export class MessageTooBigError extends Error {
+class MessageTooBigError extends Error {
   constructor(maxBytes: number) {
     super(`the message is larger than ${maxBytes} octets`)
     this.name = 'MessageTooBigError'

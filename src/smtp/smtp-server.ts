@@ -63,7 +63,7 @@ export interface RunningSmtpServer {
 }
 
 /** Loopback addresses: only there may a password go in clear (design 6). */
-export function isLoopbackHost(host: string): boolean {
+function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 

@@ -4,8 +4,8 @@ import type { IncomingVerdict } from '../../src/bridge/render/incoming-headers.t
 import type { MessageToRender } from '../../src/bridge/render/render-message.ts'
 import { type KeyId, parseKeyId } from '../../src/cm/ids.ts'
 
-export const BOB_KEY = parseKeyId('2'.repeat(40))!
-export const ALICE_KEY = parseKeyId('1'.repeat(40))!
+const BOB_KEY = parseKeyId('2'.repeat(40))!
+const ALICE_KEY = parseKeyId('1'.repeat(40))!
 
 export const GOOD: IncomingVerdict = {
   signature: 'good',
@@ -18,7 +18,7 @@ export const GOOD: IncomingVerdict = {
 }
 
 /** A party whose key is held under that user id. */
-export function party(keyId: KeyId, userId: string): Party {
+function party(keyId: KeyId, userId: string): Party {
   return { keyId, userId, headerText: userId }
 }
 

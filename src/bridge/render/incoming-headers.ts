@@ -6,7 +6,7 @@ import { CM_KEYWORDS, type Flag } from '../../mail/flags.ts'
 import { filterHeader } from '../../mail/header.ts'
 
 /** How far a key is trusted for one account, strongest first, and the two that are not (design 9). */
-export type TrustWord = 'verified' | 'signed' | 'domain' | 'known' | 'new' | 'collision' | 'blocked'
+type TrustWord = 'verified' | 'signed' | 'domain' | 'known' | 'new' | 'collision' | 'blocked'
 
 /** All that is known about who wrote a message; decided once, when it is stored. */
 export interface IncomingVerdict {
@@ -31,7 +31,7 @@ export interface IncomingOrigin {
 }
 
 /** Name under which the bridge says what it found (RFC 8601 2.2); `.invalid` is nobody's. */
-export const AUTHENTICATION_SERVICE_ID = 'cmbridge.invalid'
+const AUTHENTICATION_SERVICE_ID = 'cmbridge.invalid'
 
 /**
  * One plain sentence per reason, in the reference client's words where it has some; undefined when nothing is wrong.

@@ -15,7 +15,7 @@ import { type HtmlWithImages, richTextToHtml } from './rich-text.ts'
 
 /** CM → MIME, the inbound half (design 8.6, 10; CM message 3.6): what IMAP serves for a message, once and for ever. */
 
-export interface RenderedAttachment {
+interface RenderedAttachment {
   readonly name: string
   readonly open: () => AsyncIterable<Uint8Array>
 }

@@ -48,7 +48,7 @@ export function richTextToHtml(
   return writer.documents > 0 ? { html: writer.html(), images: writer.images } : undefined
 }
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

@@ -24,7 +24,7 @@ export interface ReportedRecipient {
   readonly lastAttemptMs: number | null
 }
 
-export interface ReportedMessage {
+interface ReportedMessage {
   /** The header of the message as it was submitted, with its closing empty line. */
   readonly header: Uint8Array
   /** The whole message, for RET=FULL; null otherwise or when longer than MAX_RETURNED_BYTES. */

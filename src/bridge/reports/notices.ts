@@ -12,7 +12,7 @@ export interface NoticedKey {
   readonly firstSeenMs: number | null
 }
 
-export interface NoticedCertificate {
+interface NoticedCertificate {
   /** SHA-256, lower-case hex. */
   readonly sha256: string
   /** Lines for people. */
