@@ -185,7 +185,9 @@ describe('CmBlockStore', () => {
       data: 10 * duration.day,
     }
     expect(await store.prune(ages)).toBe(0)
-    nowMs += 11 * duration.day
+    nowMs += 10.5 * duration.day
+    expect(await store.prune(ages)).toBe(0)
+    nowMs += duration.day
     expect(await store.prune(ages)).toBe(1)
     expect(await store.getAny(dataKey)).toBeUndefined()
     expect(readdirSync(join(directory, 'payloads'))).toEqual([])
