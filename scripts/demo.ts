@@ -26,9 +26,9 @@ const HOME_SETTINGS = [
 ]
 const MALLORYS_SETTINGS = [
   'smtp.port=0',
-  'smtp.tlsPort=null',
+  'smtp.tlsPort=0',
   'imap.port=0',
-  'imap.tlsPort=null',
+  'imap.tlsPort=0',
   'poll.seconds=1',
 ]
 
@@ -100,11 +100,7 @@ async function play(): Promise<Stage> {
 
   step('A household starts its bridge: private Redis, a CM server of its own, SMTP and IMAP on localhost')
   const home = await start(`${DIRECTORY}home`, HOME_SETTINGS)
-  show(
-    [...home.ready.addresses.smtp, ...home.ready.addresses.imap].map(
-      ({ host, port }) => `listens on ${host} port ${port}`,
-    ),
-  )
+  show([...home.ready.smtp, ...home.ready.imap].map(({ host, port }) => `listens on ${host} port ${port}`))
 
   step('Alice and Bob get accounts; their keys are made, announced and claimed at the CM server')
   const alice = await addAccount(ALICE, `${DIRECTORY}home`, home)
@@ -121,11 +117,11 @@ async function play(): Promise<Stage> {
 }
 
 function settingsBlock({ alice, bob }: Stage): string[] {
-  const { caFile } = alice.ready
+  const { authorityFile } = alice.ready
   return [
     'IMAP   127.0.0.1 port 11143, STARTTLS (11993 with SSL/TLS)',
     'SMTP   127.0.0.1 port 11025, STARTTLS (11465 with SSL/TLS)',
-    `CA     ${caFile}`,
+    `CA     ${authorityFile}`,
     ...[alice, bob].map(({ address, password }) => `user   ${address}   password ${password}`),
   ]
 }

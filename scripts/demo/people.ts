@@ -16,7 +16,7 @@ export interface Person {
 /** Milliseconds: the longest a step of the demo waits for mail. */
 const STEP_TIME_MS = 90_000
 
-function plainPort(addresses: ReadyEvent['addresses']['smtp']): number {
+function plainPort(addresses: ReadyEvent['smtp']): number {
   const address = addresses.find(({ host, implicitTls }) => host === '127.0.0.1' && !implicitTls)
   if (address === undefined) throw new Error('the bridge does not listen on 127.0.0.1')
   return address.port
@@ -40,11 +40,11 @@ export async function submit(
   const raw = await compose(letter)
   const transport = createTransport({
     host: '127.0.0.1',
-    port: plainPort(person.ready.addresses.smtp),
+    port: plainPort(person.ready.smtp),
     secure: false,
     requireTLS: true,
     auth: { user: person.address, pass: person.password },
-    tls: { ca: readFileSync(person.ready.caFile), servername: 'localhost' },
+    tls: { ca: readFileSync(person.ready.authorityFile), servername: 'localhost' },
   })
   try {
     const to = /<([^>]+)>$/.exec(letter.to)?.[1] ?? letter.to
@@ -65,11 +65,11 @@ async function compose(letter: Letter): Promise<Buffer> {
 export async function openImap(person: Person): Promise<ImapFlow> {
   const client = new ImapFlow({
     host: '127.0.0.1',
-    port: plainPort(person.ready.addresses.imap),
+    port: plainPort(person.ready.imap),
     secure: false,
     doSTARTTLS: true,
     auth: { user: person.address, pass: person.password },
-    tls: { ca: readFileSync(person.ready.caFile), servername: 'localhost' },
+    tls: { ca: readFileSync(person.ready.authorityFile), servername: 'localhost' },
     logger: false,
   })
   await client.connect()

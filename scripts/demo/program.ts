@@ -34,12 +34,10 @@ export interface ListenAddress {
 
 /** What `serve --json` says when it is ready. */
 export interface ReadyEvent {
-  readonly addresses: {
-    readonly smtp: readonly ListenAddress[]
-    readonly imap: readonly ListenAddress[]
-    readonly cmServer: readonly ListenAddress[]
-  }
-  readonly caFile: string
+  readonly smtp: readonly ListenAddress[]
+  readonly imap: readonly ListenAddress[]
+  readonly cmServer: readonly ListenAddress[]
+  readonly authorityFile: string
 }
 
 export interface RunningBridge {
