@@ -64,3 +64,8 @@ export function addressOfUserId(userId: string): UserIdAddress {
 export function isAddress(text: string): boolean {
   return ADDRESS.test(text) && !hasControlCharacter(text) && Buffer.byteLength(text) <= MAX_ADDRESS_BYTES
 }
+
+/** A display name as it may stand before `<address>` in a user id: no control characters, no angle brackets. */
+export function userIdName(name: string): string {
+  return name.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029<>]+/g, ' ').trim()
+}

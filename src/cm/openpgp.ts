@@ -1,5 +1,6 @@
 import * as openpgp from 'openpgp'
 import { Secret } from '../base/secret.ts'
+import { userIdName } from './address.ts'
 import { blockLines } from './block-text.ts'
 import type { Certificate, CertificateResult, CertifiedId } from './certificate.ts'
 import { describeUserId, MAX_CERTIFICATE_BYTES, primaryUserId, usability } from './certificate.ts'
@@ -7,8 +8,10 @@ import { readCertificatePackets } from './certificate-packets.ts'
 import type { ClearSigned } from './clear-signed.ts'
 import { encodeClearSigned, hashName, signedText } from './clear-signed.ts'
 import type { KeyId } from './ids.ts'
+import { type ByteStream, collectStream, drainStream } from './message/byte-stream.ts'
+import type { DecryptedStream, EncryptionPlan } from './message/encryption-plan.ts'
 import type { SecretKey, SecretKeyResult } from './secret-key.ts'
-import type { BadSignatureReason, ClearSignatureVerdict } from './signature-verdict.ts'
+import type { BadSignatureReason, ClearSignatureVerdict, DetachedVerdict } from './signature-verdict.ts'
 
 /**
  * The only importer of `openpgp`: its settings, and the few operations the rest of CM needs, in our own types.
@@ -184,7 +187,7 @@ export async function generateKey(options: {
   readonly nowMs: number
 }): Promise<SecretKey> {
   const { privateKey, publicKey } = await openpgp.generateKey({
-    userIDs: [{ name: options.name, email: options.address }],
+    userIDs: [{ name: userIdName(options.name), email: options.address }],
     type: 'ecc',
     curve: 'curve25519Legacy',
     date: new Date(options.nowMs),
@@ -220,16 +223,6 @@ export async function readSecretKey(
 }
 
 /* Streams: what `cm/message/crypto-files.ts` needs for whole messages. Nothing here holds more than a few chunks. */
-type ByteStream = ReadableStream<Uint8Array>
-
-/** What a detached signature says, judged by the clock that was given (CM message 5.5). */
-export type DetachedVerdict =
-  | { readonly kind: 'good'; readonly signer: KeyId; readonly createdMs: number }
-  /** True, but ahead of our clock by more than the tolerance, or made by a key that is: judge it again at `notBeforeMs`. */
-  | { readonly kind: 'future'; readonly signer: KeyId; readonly notBeforeMs: number }
-  | { readonly kind: 'bad'; readonly signer: KeyId | undefined; readonly reason: BadSignatureReason }
-  | { readonly kind: 'unknown-key'; readonly issuer: string }
-
 /** How far a sender's clock may be ahead of ours: openpgp.js has no tolerance of its own (design 8.5). */
 export const SIGNATURE_CLOCK_TOLERANCE_MS = 15 * 60 * 1000
 
@@ -251,9 +244,9 @@ export async function signDetachedStream(
   })
   if (!(signed instanceof openpgp.Signature)) throw new TypeError('a detached signature was expected')
   // The hash is fed by whoever reads the literal data; only then can the signature be written.
-  await drain(message.getLiteralData() as ByteStream)
+  await drainStream(message.getLiteralData() as ByteStream)
   const written = signed.write()
-  return written instanceof Uint8Array ? written : collect(written as ByteStream)
+  return written instanceof Uint8Array ? written : collectStream(written as ByteStream)
 }
 
 /** The signature's issuers as 16 hex digits, so that their keys can be looked for; empty when it cannot be read. */
@@ -277,17 +270,20 @@ export async function verifyDetachedStream(
   if (parsed === undefined || packet === undefined || issuer === undefined) return bad('signature-unreadable')
   if (packet.signatureType !== openpgp.enums.signature.binary) return bad('signature-type')
   const certificates = await Promise.all(context.certificates.map(readCertificateText))
-  const signer = certificates.find((certificate) => certificate.getKeys(issuer).length > 0)
-  if (signer === undefined) return { kind: 'unknown-key', issuer: issuer.toHex() }
+  // Anybody can put another's signing subkey into a certificate of their own, so each that has it is tried.
+  const candidates = certificates.filter((certificate) => certificate.getKeys(issuer).length > 0)
+  if (candidates.length === 0) return { kind: 'unknown-key', issuer: issuer.toHex() }
   const createdMs = packet.created?.getTime() ?? 0
-  const now = new Date(context.nowMs)
-  if (await signer.isRevoked(undefined, undefined, now, FULL_SETTINGS))
-    return bad('signer-key-revoked', signer)
   const date = new Date(Math.max(context.nowMs, createdMs))
-  if (!(await isSignedBy(signer, { signature: parsed, content: content(), date }))) {
-    return bad('signature-wrong', signer)
+  const verdicts: DetachedVerdict[] = []
+  for (const signer of candidates) {
+    if (await signer.isRevoked(undefined, undefined, new Date(context.nowMs), FULL_SETTINGS)) {
+      verdicts.push(bad('signer-key-revoked', signer))
+    } else if (await isSignedBy(signer, { signature: parsed, content: content(), date })) {
+      return judgeSigner(signer, createdMs, context.nowMs)
+    }
   }
-  return judgeSigner(signer, createdMs, context.nowMs)
+  return verdicts[0] ?? bad('signature-wrong', candidates[0])
 }
 
 async function isSignedBy(
@@ -306,7 +302,7 @@ async function isSignedBy(
   const verified = result.signatures[0]?.verified
   // It may reject while the data is still being read; that is an answer, not an unhandled rejection.
   const answer = verified !== undefined && succeeds(verified)
-  await drain(result.data as ByteStream)
+  await drainStream(result.data as ByteStream)
   return await answer
 }
 
@@ -345,14 +341,6 @@ async function readOneSignature(signature: string | Uint8Array): Promise<openpgp
   }
 }
 
-export interface EncryptionPlan {
-  /** Armored public certificates; the newest valid encryption subkey of each, else a primary that may encrypt. */
-  readonly certificates: readonly string[]
-  /** 32 random bytes, AES-256. Ours, because only then is SEIPDv1 written whatever a certificate advertises. */
-  readonly sessionKey: Uint8Array
-  readonly date: Date
-}
-
 /** A binary message: PKESKv3 for each recipient, SEIPDv1, one literal, no compression (CM message 5.3). */
 export async function encryptStream(content: ByteStream, plan: EncryptionPlan): Promise<ByteStream> {
   const message = await openpgp.createMessage({ binary: content, date: plan.date })
@@ -366,10 +354,6 @@ export async function encryptStream(content: ByteStream, plan: EncryptionPlan): 
   })
   return encrypted as ByteStream
 }
-
-export type DecryptedStream =
-  | { readonly kind: 'decrypting'; readonly content: ByteStream }
-  | { readonly kind: 'failed'; readonly reason: 'not-openpgp' | 'not-for-us' | 'undecryptable' }
 
 /**
  * Starts to decrypt. The content is NOT authenticated before the stream has ended without an error, so only a helper
@@ -409,12 +393,3 @@ export async function decryptUnauthenticatedStream(
 const HIDDEN_KEY_ID = '0000000000000000'
 /** What the literal packet adds to its content: header and partial lengths. */
 const PACKET_OVERHEAD_BYTES = 1024 * 1024
-
-async function drain(stream: ByteStream): Promise<void> {
-  const reader = stream.getReader()
-  while (!(await reader.read()).done);
-}
-
-async function collect(stream: ByteStream): Promise<Uint8Array> {
-  return new Uint8Array(await new Response(stream).arrayBuffer())
-}

@@ -3,13 +3,14 @@ import { rm, stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import {
-  type DetachedVerdict,
   decryptUnauthenticatedStream,
-  type EncryptionPlan,
   encryptStream,
   signDetachedStream,
   verifyDetachedStream,
 } from '../openpgp.ts'
+import type { DetachedVerdict } from '../signature-verdict.ts'
+import type { ByteStream } from './byte-stream.ts'
+import type { EncryptionPlan } from './encryption-plan.ts'
 
 /**
  * OpenPGP from file to file, bounded in memory whatever the size (measurements 1). Keys are armored text. Slow: run
@@ -25,9 +26,9 @@ export interface FileRange {
   readonly start?: number
 }
 
-function webStream(range: FileRange): ReadableStream<Uint8Array> {
+function webStream(range: FileRange): ByteStream {
   const file = createReadStream(range.path, { start: range.start ?? 0, highWaterMark: READ_CHUNK_BYTES })
-  return Readable.toWeb(file) as ReadableStream<Uint8Array>
+  return Readable.toWeb(file) as ByteStream
 }
 
 /** Binary detached signature over a whole file, SHA-512, type 0x00 (CM message 1.1, 5.2). */
@@ -58,7 +59,7 @@ export async function encryptFile(
   plan: EncryptionPlan,
 ): Promise<void> {
   const content = Readable.from(prefixed(input), { objectMode: false })
-  const encrypted = await encryptStream(Readable.toWeb(content) as ReadableStream<Uint8Array>, plan)
+  const encrypted = await encryptStream(Readable.toWeb(content) as ByteStream, plan)
   await spool(encrypted, outputPath)
 }
 
@@ -109,11 +110,7 @@ class TooLargeError extends Error {
 }
 
 /** Writes a stream to a new private file; the file is removed when anything fails. */
-async function spool(
-  content: ReadableStream<Uint8Array>,
-  path: string,
-  maxBytes = Number.POSITIVE_INFINITY,
-): Promise<void> {
+async function spool(content: ByteStream, path: string, maxBytes = Number.POSITIVE_INFINITY): Promise<void> {
   try {
     await pipeline(bounded(content, maxBytes), createWriteStream(path, { mode: 0o600, flush: true }))
   } catch (error) {
@@ -123,7 +120,7 @@ async function spool(
 }
 
 /** By reader: openpgp.js's streams are locked against plain iteration (measurements 1). */
-async function* bounded(content: ReadableStream<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
+async function* bounded(content: ByteStream, maxBytes: number): AsyncGenerator<Uint8Array> {
   const reader = content.getReader()
   let bytes = 0
   for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
@@ -165,7 +162,7 @@ export async function decryptBytes(
   return Buffer.concat(chunks)
 }
 
-function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+function streamOf(bytes: Uint8Array): ByteStream {
   return new ReadableStream({
     start(controller) {
       controller.enqueue(new Uint8Array(bytes))

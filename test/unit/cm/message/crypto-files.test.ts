@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import * as openpgp from 'openpgp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   decryptBytes,
@@ -10,6 +11,7 @@ import {
   signDetachedFile,
   verifyDetachedFile,
 } from '../../../../src/cm/message/crypto-files.ts'
+import { signatureIssuers } from '../../../../src/cm/openpgp.ts'
 import { vectorBytes } from '../../../support/vectors.ts'
 
 const key = (name: string): string => vectorBytes(`keys/${name}.asc`).toString()
@@ -83,6 +85,25 @@ describe('detached signatures', () => {
       kind: 'bad',
       reason: 'signer-key-revoked',
     })
+  })
+
+  it('count although another certificate has taken in the signing subkey', async () => {
+    const [alice, dora] = await Promise.all(
+      ['alice', 'dora'].map((name) => openpgp.readKey({ armoredKey: key(`${name}.pub`) })),
+    )
+    const signature = await signDetachedFile(file, key('dora.sec'), new Date(NOW))
+    const [issuer] = await signatureIssuers(signature)
+    const stolen = dora?.subkeys.find((subkey) => subkey.getKeyID().toHex() === issuer)
+    if (alice === undefined || stolen === undefined) throw new Error('dora signs by a subkey')
+    alice.subkeys.push(stolen)
+    const thief = alice.armor()
+    const verify2 = (certificates: string[]) =>
+      verifyDetachedFile({ path: file, signature, certificates, nowMs: NOW })
+    expect(await verify2([thief, key('dora.pub')])).toMatchObject({
+      kind: 'good',
+      signer: dora?.getFingerprint(),
+    })
+    expect(await verify2([thief])).toMatchObject({ kind: 'bad', reason: 'signature-wrong' })
   })
 
   it('are bad over other bytes', async () => {
