@@ -4,7 +4,7 @@
  */
 
 /** Octets, UTF-8, of an attachment's entry name with its leading `_` (CM message, trap 19). */
-export const MAX_ENTRY_NAME_BYTES = 200
+const MAX_ENTRY_NAME_BYTES = 200
 const MAX_NAME_BYTES = MAX_ENTRY_NAME_BYTES - 1
 const MAX_EXTENSION_BYTES = 20
 

@@ -21,7 +21,7 @@ import type { EncryptionPlan } from './encryption-plan.ts'
 const READ_CHUNK_BYTES = 256 * 1024
 
 /** A file, or its part from `start` (octets) to its end. */
-export interface FileRange {
+interface FileRange {
   readonly path: string
   readonly start?: number
 }

@@ -39,7 +39,7 @@ import {
  */
 
 /** Octets of a body we hand out as text; a longer one is listed as an attachment, so that it is not lost. */
-export const MAX_BODY_BYTES = 32 * 1024 * 1024
+const MAX_BODY_BYTES = 32 * 1024 * 1024
 
 /** Whose mail this is. */
 export interface MessageOwner {
@@ -58,7 +58,7 @@ export type UnreadableReason =
   | 'no-header'
 
 /** What is odd about a message that can be read: a closed list. */
-export type ContentWarning =
+type ContentWarning =
   | HeaderWarning
   | 'body-missing'
   | 'body-not-utf8'
@@ -69,7 +69,7 @@ export type ContentWarning =
   | 'acknowledgment-mismatch'
   | 'forwarded-original-missing'
 
-export interface OpenedAttachment {
+interface OpenedAttachment {
   /** Safe to show and to save; unique in the message without regard to case. */
   readonly name: string
   readonly size: number
@@ -80,7 +80,7 @@ export interface OpenedAttachment {
 }
 
 /** The original of a signed forward, still packed: a ZIP and its detached signature (CM message 6). */
-export interface ForwardedOriginal {
+interface ForwardedOriginal {
   /** Message id of the original, lower case. */
   readonly id: string
   readonly zip: ZipEntry
@@ -119,7 +119,7 @@ type Contents = Omit<
 
 export type OpenOutcome = OpenedMessage | UnreadableMessage
 
-export interface UnreadableMessage {
+interface UnreadableMessage {
   readonly kind: 'unreadable'
   readonly reason: UnreadableReason
 }

@@ -4,14 +4,14 @@ import { type MessageHeader, parseHeaderTxt, type RecipientType } from './header
 
 /** Writing HEADER.TXT exactly as CM message 2.2 orders it, and the check of our own output (CM message 2.4, trap 31). */
 
-export interface HeaderSender {
+interface HeaderSender {
   readonly keyId: KeyId
   /** The user id shown; cleaned here. */
   readonly text: string
   readonly transport: string
 }
 
-export interface HeaderTarget {
+interface HeaderTarget {
   readonly type: RecipientType
   readonly keyId: KeyId
   readonly text: string
@@ -34,7 +34,7 @@ export interface HeaderFields {
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g
 
 /** One line of well-formed text: every run of controls or line separators becomes one space (CM message 2.5). */
-export function singleLine(text: string): string {
+function singleLine(text: string): string {
   return text.toWellFormed().replace(CONTROLS, ' ')
 }
 

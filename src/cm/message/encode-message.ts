@@ -40,7 +40,7 @@ export interface MessageRecipient extends Omit<DisplayRecipient, 'type'> {
   readonly bypassGrant?: BypassGrant | undefined
 }
 
-export interface MessageSender {
+interface MessageSender {
   readonly keyId: KeyId
   readonly text: string
   readonly transport: string
@@ -48,7 +48,7 @@ export interface MessageSender {
   readonly secretKey: Secret<string>
 }
 
-export type NewAttachment = { readonly name: string } & ZipContent
+type NewAttachment = { readonly name: string } & ZipContent
 
 export interface MessageToEncode {
   /** An empty private directory; the ciphertext is made there. */
@@ -70,7 +70,7 @@ export interface MessageToEncode {
   readonly extraEntries?: readonly NewZipEntry[]
 }
 
-export interface EncodedRecipient {
+interface EncodedRecipient {
   readonly keyId: KeyId
   readonly acknowledgmentId: AcknowledgmentId
   readonly acknowledgmentSecret: Secret<Buffer>
@@ -230,7 +230,7 @@ function acknowledgmentEntries(
  * The ZIP entry names that attachments of these names get, in order: `_` and a safe name, all different (CM message
  * 1.5). Feeding the result's names (without `_`) in again gives the same.
  */
-export function attachmentEntryNames(names: readonly string[]): string[] {
+function attachmentEntryNames(names: readonly string[]): string[] {
   return safeAttachmentNames(names).map((name) => `_${name}`)
 }
 

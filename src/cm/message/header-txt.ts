@@ -9,7 +9,7 @@ import { parseUtcTime } from '../utc-time.ts'
 /** Octets of a HEADER.TXT we read: 2,000 recipients take about 0.5 MiB. */
 export const MAX_HEADER_TXT_BYTES = 1024 * 1024
 /** To, Cc and Bcc lines we read; one entry each in memory and in the rendered header. */
-export const MAX_HEADER_PARTIES = 4000
+const MAX_HEADER_PARTIES = 4000
 
 export type RecipientType = 'to' | 'cc' | 'bcc'
 
@@ -20,12 +20,12 @@ export interface HeaderParty {
   readonly text: string
 }
 
-export interface HeaderRecipient extends HeaderParty {
+interface HeaderRecipient extends HeaderParty {
   readonly type: RecipientType
 }
 
 /** The header's Date: the text as it stands and its instant. */
-export interface HeaderDate {
+interface HeaderDate {
   readonly text: string
   readonly ms: number
 }

@@ -10,7 +10,7 @@ import type { MessageHeader } from './header-txt.ts'
 
 /** Who wrote an opened message, and whether it is for us (CM message 5.5 and weaknesses 14.3, 14.4). */
 
-export interface SignatureVerdict {
+interface SignatureVerdict {
   readonly signature: SignatureWord
   /** Primary key of the signer; only with `good` and `mismatch` is it proved. */
   readonly signer: KeyId | undefined
@@ -20,7 +20,7 @@ export interface SignatureVerdict {
   readonly heldUntilMs: number | undefined
 }
 
-export type VerdictReason =
+type VerdictReason =
   | BadSignatureReason
   | 'not-signed'
   | 'unknown-key'
@@ -28,7 +28,7 @@ export type VerdictReason =
   | 'signed-in-future'
 
 /** What a message that verified entitles to; absent for any other. */
-export interface Receipt {
+interface Receipt {
   /** 20 octets to post as the acknowledgment, to the KeyTransport of the signer. */
   readonly acknowledgmentSecret: Secret<Uint8Array> | undefined
   /** To be filed under the signer. */

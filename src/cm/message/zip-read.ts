@@ -10,11 +10,11 @@ import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type Zip
  */
 
 /** Entries of one archive: 900 parts, 2,000 acknowledgment files and bodies fit. */
-export const MAX_ZIP_ENTRIES = 4096
+const MAX_ZIP_ENTRIES = 4096
 /** Octets of an entry's name as it stands; names we would show are cut much shorter. */
 const MAX_NAME_BYTES = 1024
 /** Octets of all entries unpacked: twice what SMTP takes in, so that every bridge can read every bridge. */
-export const MAX_UNPACKED_BYTES = 2 * 1024 * 1024 * 1024
+const MAX_UNPACKED_BYTES = 2 * 1024 * 1024 * 1024
 /** Unpacked octets per octet of archive; text compresses 5 to 20 times, a bomb a thousand times. */
 const MAX_EXPANSION_RATIO = 200
 /** Below this the ratio is not looked at: a few mebibytes harm nobody. */
