@@ -15,6 +15,8 @@ import { realClock, testServerTls } from './cm-client-support.ts'
 
 export interface TestCmServer {
   readonly port: number
+  /** Where `blocks.db` and `payloads` lie. */
+  readonly directory: string
   readonly store: CmBlockStore
   readonly stored: readonly StoredNotice[]
   readonly errors: readonly unknown[]
@@ -59,6 +61,7 @@ export async function startTestCmServer(options: TestCmServerOptions = {}): Prom
   })
   return {
     port: listener.addresses[0]!.port,
+    directory,
     store,
     stored,
     errors,
