@@ -54,13 +54,16 @@ function multipartFields(
 ): string[] {
   // The grammar has no multipart without parts: an empty text part stands for them.
   const parts =
-    part.parts.length === 0 ? EMPTY_PART : part.parts.map((inner) => encodeBody(inner, form)).join('')
+    part.parts.length === 0 ? EMPTY_PART[form] : part.parts.map((inner) => encodeBody(inner, form)).join('')
   const fields = [parts, encodeString(part.subtype)]
   if (form === 'BODYSTRUCTURE') fields.push(encodeParameters(part.parameters))
   return fields
 }
 
-const EMPTY_PART = '("text" "plain" NIL NIL NIL "7bit" 0 0)'
+const EMPTY_PART = {
+  BODY: '("text" "plain" NIL NIL NIL "7bit" 0 0)',
+  BODYSTRUCTURE: '("text" "plain" NIL NIL NIL "7bit" 0 0 NIL NIL NIL NIL)',
+} as const
 
 // body-type-1part = (body-type-basic / body-type-msg / body-type-text) [SP body-ext-1part]
 // body-fields = body-fld-param SP body-fld-id SP body-fld-desc SP body-fld-enc SP body-fld-octets

@@ -102,7 +102,8 @@ function encodeWord(word: string): string {
 
 function encodeFlags(flags: readonly Flag[]): string {
   for (const flag of flags) {
-    if (flag !== '\\*' && !isAstringAtom(flag.replace(/^\\/, ''))) throw new Error('flag that is no atom')
+    if (flag !== '\\*' && !isAstringAtom(flag.replace(/^\\/, '')))
+      throw new Error('response flag that is no atom')
   }
   return `(${flags.join(' ')})`
 }

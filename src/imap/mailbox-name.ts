@@ -3,7 +3,7 @@ export const HIERARCHY_DELIMITER = '/'
 
 /** INBOX in any case is one mailbox, as first level too; composed characters (RFC 9051 5.1). */
 export function canonicalMailboxName(name: string): string {
-  return name.replace(/^inbox(?=\/|$)/i, 'INBOX')
+  return name.normalize('NFC').replace(/^inbox(?=\/|$)/i, 'INBOX')
 }
 
 /** The names above one, the highest first: `a/b/c` gives `a`, `a/b`. */
