@@ -34,18 +34,6 @@ export function bindAddress(contacts: readonly StoredContact[]): AddressBinding 
   return { kind: 'collision', keyIds: usable.map(({ keyId }) => keyId) }
 }
 
-/** Other unblocked keys that carry one of the key's addresses (X-CM-Key-Collision). */
-export function rivalsOf(
-  read: ReadConnection,
-  accountId: AccountId,
-  key: { readonly keyId: KeyId; readonly addresses: readonly string[] },
-): KeyId[] {
-  const rivals = key.addresses
-    .flatMap((address) => contactsOf(read, accountId, address))
-    .filter((contact) => contact.keyId !== key.keyId && contact.trust !== 'blocked')
-  return [...new Set(rivals.map(({ keyId }) => keyId))].sort()
-}
-
 /** The word of X-CM-Trust: a collision outranks all but what the owner verified or blocked. */
 export function trustWord(stored: StoredTrust | undefined, hasRivals: boolean): StoredTrust | 'collision' {
   if (stored === 'blocked' || stored === 'verified') return stored
