@@ -34,6 +34,8 @@ export interface BridgeContext {
   readonly pool: WorkerPool
   readonly cm: CmClientEnvironment
   readonly directories: BridgeDirectories
+  /** Names of ciphertext files whose rows are not committed yet: housekeeping leaves them alone. */
+  readonly freshCiphertexts: Set<string>
   /** Milliseconds between looks while the owner is connected. */
   readonly pollMs: number
   /** True while the owner has an IMAP session. */

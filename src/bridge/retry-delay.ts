@@ -1,5 +1,10 @@
 import { duration } from '../base/clock.ts'
 
+/** A message that is not on its way by then is reported as delayed (design 7.9). */
+export const DELAY_REPORT_AFTER_MS = 4 * duration.hour
+/** Then it is reported as failed. */
+export const GIVE_UP_AFTER_MS = 3 * duration.day
+
 const FIRST_RETRY_MS = 10 * duration.second
 /** The longest distance between two tries (design 7.9). */
 const MAX_RETRY_MS = duration.hour

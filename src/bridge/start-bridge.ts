@@ -12,6 +12,7 @@ import type { Bridge, BridgeOptions } from './bridge.ts'
 import { type BridgeContext, type CmContext, prepareBridgeDirectories } from './bridge-context.ts'
 import { createCmKeyLookup } from './cm-key-lookup.ts'
 import { ConnectedAccounts } from './connected-accounts.ts'
+import { startHousekeeping } from './housekeeping.ts'
 import { createSentPolicy } from './sent-policy.ts'
 import { createAcknowledgeStage } from './stages/acknowledge.ts'
 import { createAnnounceStage } from './stages/announce.ts'
@@ -20,7 +21,7 @@ import { createEncodeStage } from './stages/encode.ts'
 import { createFetchStage } from './stages/fetch.ts'
 import { createPollStage } from './stages/poll.ts'
 import { createPostStage } from './stages/post.ts'
-import { createReportStage } from './stages/report.ts'
+import { createDelayReportStage, createReportStage } from './stages/report.ts'
 import { createResolveStage } from './stages/resolve.ts'
 import { createSentCopyStage } from './stages/sent-copy.ts'
 import { createSubmission } from './submission.ts'
@@ -47,6 +48,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     pool,
     cm: { clock, certificateMemory: createCertificateMemory({ store }) },
     directories: await prepareBridgeDirectories(store.directory),
+    freshCiphertexts: new Set(),
     pollMs: config.poll.seconds * 1000,
     isConnected: (accountId) => connected.has(accountId),
     privateServers: config.cm.privateServers,
@@ -58,10 +60,12 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   }
   await scheduleAccounts(context)
   await worker.start()
+  const endHousekeeping = startHousekeeping(context, enqueue)
   return {
     ...createFrontEnds({ options, context, connected, enqueue }),
     reconcile: () => worker.reconcile(),
     async close() {
+      await endHousekeeping()
       await worker.close()
       await solver.close()
       await pool.close()
@@ -144,6 +148,7 @@ function createWorker(context: BridgeContext, { queue, config }: BridgeOptions):
       post: createPostStage(context),
       sentcopy: createSentCopyStage(context),
       report: createReportStage(context),
+      delayreport: createDelayReportStage(context),
       poll: createPollStage(context),
       fetch: createFetchStage(context),
       decode: createDecodeStage(context),

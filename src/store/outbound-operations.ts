@@ -192,9 +192,20 @@ export const outboundOperations = {
     return { kind: 'ok', due: [] }
   },
 
-  /** A delay report went out; only one is sent. */
-  markDelayReported(tx: WriteTransaction, args: { readonly outboundId: number }): void {
-    tx.sql('UPDATE outbound_messages SET delay_reported_ms = ? WHERE id = ?').run(tx.nowMs, args.outboundId)
+  /** It takes long: the sender is told once (design 7.9). Undefined when that was done or is under way. */
+  scheduleDelayReport(
+    tx: WriteTransaction,
+    args: { readonly accountId: AccountId; readonly outboundId: number },
+  ): DueWork | undefined {
+    const row = `dl${args.outboundId}`
+    const done = tx
+      .sql(
+        `SELECT 1 FROM outbound_messages WHERE id = ?1 AND delay_reported_ms IS NOT NULL
+         UNION ALL SELECT 1 FROM work WHERE row = ?2`,
+      )
+      .get(args.outboundId, row)
+    if (done !== undefined) return undefined
+    return scheduleWork(tx, { row, accountId: args.accountId, stage: 'delayreport', delayMs: 0 })
   },
 }
 

@@ -4,7 +4,8 @@ import { INBOX } from './mailbox-names.ts'
 import { findMailbox } from './mailbox-rows.ts'
 import { insertMessage } from './message-rows.ts'
 import type { WriteTransaction } from './operation.ts'
-import { endWork, holdsLease, type Lease } from './work-rows.ts'
+import { scheduleReport } from './report-rows.ts'
+import { type DueWork, endWork, holdsLease, type Lease } from './work-rows.ts'
 
 /** Delivery reports into INBOX (RFC 3464) and messages into Notices: each told once. */
 
@@ -46,6 +47,7 @@ export const reportOperations = {
     insertMessage(tx, { mailbox, content: args.message, flags: [], internalDateMs: tx.nowMs })
     if (args.isDelay) {
       tx.sql('UPDATE outbound_messages SET delay_reported_ms = ? WHERE id = ?').run(tx.nowMs, args.outboundId)
+      endWork(tx, args.lease.row)
       return 'done'
     }
     for (const id of args.recipientIds) {
@@ -53,6 +55,26 @@ export const reportOperations = {
     }
     endWork(tx, args.lease.row)
     return 'done'
+  },
+
+  /** Recipients whose acknowledgment never came: the sender is told that delivery is not confirmed (4.4.7, design 4). */
+  expireUnconfirmed(tx: WriteTransaction, args: { readonly postedBeforeMs: number }): readonly DueWork[] {
+    const rows = tx
+      .sql(
+        `UPDATE outbound_recipients SET state = 'unconfirmed' WHERE state = 'posted' AND posted_ms < ? RETURNING outbound_id`,
+      )
+      .all(args.postedBeforeMs)
+    const ids = [...new Set(rows.map((row) => Number(row.outbound_id)))]
+    return ids.map((outboundId) => {
+      const ended = tx
+        .sql(
+          `UPDATE outbound_messages SET state = CASE WHEN state = 'posted' AND NOT EXISTS
+             (SELECT 1 FROM outbound_recipients WHERE outbound_id = ?1 AND state = 'posted') THEN 'done' ELSE state END
+           WHERE id = ?1 RETURNING account_id`,
+        )
+        .get(outboundId)
+      return scheduleReport(tx, Number(ended?.account_id), outboundId)
+    })
   },
 
   /** Nothing is to be reported after all. */

@@ -64,6 +64,7 @@ export function createEncodeStage(context: BridgeContext): Stage {
         copies,
         failures,
       })
+      for (const { file } of copies) context.freshCiphertexts.delete(file)
       return outcome.kind === 'ok' ? { kind: 'moved', due: outcome.due } : outcome
     } finally {
       await removeDirectory(workDirectory)
@@ -266,6 +267,7 @@ function copyRow(
 /** Moves the ciphertext where posting finds it, durably, before any row speaks of it. */
 async function keepCiphertext(context: BridgeContext, encoded: EncodedMessage): Promise<string> {
   const file = `${randomUUID()}.pgp`
+  context.freshCiphertexts.add(file)
   await syncPath(encoded.ciphertextPath)
   await rename(encoded.ciphertextPath, join(context.directories.outbound, file))
   await syncPath(context.directories.outbound)

@@ -12,11 +12,10 @@ import {
 import { type BridgeContext, namedServersRequest, serversOfTransport } from '../bridge-context.ts'
 import { readSlice } from '../encode-blocks.ts'
 import { renewBlock } from '../renew-block.ts'
-import { retryDelayMs } from '../retry-delay.ts'
+import { reportDelay } from '../report-delay.ts'
+import { GIVE_UP_AFTER_MS, retryDelayMs } from '../retry-delay.ts'
 import type { Stage, StageContext } from '../worker.ts'
 
-/** A block that is not taken by then failed for good (design 7.9). */
-const GIVE_UP_AFTER_MS = 3 * duration.day
 /** Servers drop blocks older than ten days although they answer DONE (CM wire 8.5): renewed well before. */
 const RENEW_AFTER_MS = 7 * duration.day
 
@@ -35,6 +34,7 @@ export function createPostStage(context: BridgeContext): Stage {
       if (problem !== undefined) problems.push(`${target}: ${problem}`)
     }
     const gaveUp = context.clock.now() - message.acceptedMs >= GIVE_UP_AFTER_MS
+    if (problems.length > 0) await reportDelay(context, message)
     const outcome = await context.store.write('finishPost', {
       lease: stage.lease,
       outboundId,

@@ -14,14 +14,26 @@ import {
   type ReportedRecipient,
   type ReportKind,
 } from '../reports/delivery-report.ts'
+import { GIVE_UP_AFTER_MS } from '../retry-delay.ts'
 import type { Stage, StageContext } from '../worker.ts'
 
 /** Delivery reports (RFC 3464) into the sender's INBOX, for those who asked or were not told not to (RFC 3461 4.1). */
 export function createReportStage(context: BridgeContext): Stage {
+  return reportStage(context, dueReport)
+}
+
+/** The one report that says it takes long and is still tried (design 7.9). */
+export function createDelayReportStage(context: BridgeContext): Stage {
+  return reportStage(context, dueDelayReport)
+}
+
+type FindDue = (context: BridgeContext, message: OutboundMessage) => DueReport | undefined
+
+function reportStage(context: BridgeContext, findDue: FindDue): Stage {
   return async (stage) => {
     const outboundId = Number(stage.lease.row.slice(2))
     const message = outboundMessage(context.store.read, outboundId)
-    const due = message?.reportable === true ? dueReport(context, message) : undefined
+    const due = message?.reportable === true ? findDue(context, message) : undefined
     const outcome =
       message === undefined || due === undefined
         ? await context.store.write('skipReport', { lease: stage.lease })
@@ -52,6 +64,15 @@ function dueReport(context: BridgeContext, message: OutboundMessage): DueReport 
   return undefined
 }
 
+/** RFC 3461 4.1: without NOTIFY it is ours to choose, and people want to know. */
+function dueDelayReport(context: BridgeContext, message: OutboundMessage): DueReport | undefined {
+  const recipients = outboundRecipients(context.store.read, message.id).filter(
+    ({ state, notify }) =>
+      (state === 'unresolved' || state === 'resolved') && (notify.length === 0 || notify.includes('delay')),
+  )
+  return recipients.length === 0 ? undefined : { kind: 'delayed', recipients }
+}
+
 /** Without NOTIFY a failure is reported (RFC 3461 4.1). */
 function wantsFailure(notify: readonly string[]): boolean {
   return notify.length === 0 || notify.includes('failure')
@@ -74,7 +95,7 @@ async function deliver(
       envelopeId: message.envelopeId,
     },
     recipients: recipients.map((recipient) => reported(recipient, kind)),
-    givesUpMs: null,
+    givesUpMs: kind === 'delayed' ? message.acceptedMs + GIVE_UP_AFTER_MS : null,
   })
   const sink = await context.store.beginSpool(account.id)
   await sink.write(bytes)
@@ -84,7 +105,7 @@ async function deliver(
     accountId: account.id,
     message: context.store.draftMessage(spooled, await indexMessage(spooled.read())),
     recipientIds: recipients.map(({ id }) => id),
-    isDelay: false,
+    isDelay: kind === 'delayed',
     outboundId: message.id,
   })
 }

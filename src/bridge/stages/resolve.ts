@@ -9,15 +9,14 @@ import {
   outboundRecipients,
 } from '../../store/outbound-queries.ts'
 import type { BridgeContext } from '../bridge-context.ts'
-import { retryDelayMs } from '../retry-delay.ts'
+import { reportDelay } from '../report-delay.ts'
+import { GIVE_UP_AFTER_MS, retryDelayMs } from '../retry-delay.ts'
 import { timed } from '../timed.ts'
 import { bindAddress, contactsOf } from '../trust.ts'
 import type { Stage } from '../worker.ts'
 
 /** Who is still unresolved after this goes out later, alone; the rest does not wait (design 4). */
 const SPLIT_AFTER_MS = 10 * duration.minute
-/** Then the sender is told that it failed (design 7.9). */
-const GIVE_UP_AFTER_MS = 3 * duration.day
 /** Keys fetched longer ago than this are fetched again before they are encrypted to (design 7.8). */
 const REFRESH_AFTER_MS = 7 * duration.day
 /** One look-up; the stage is tried again when it is not enough. */
@@ -41,6 +40,7 @@ export function createResolveStage(context: BridgeContext): Stage {
       const resolution = await resolveRecipient(context, message, recipient)
       if (resolution !== undefined) resolutions.push(resolution)
     }
+    await reportDelay(context, message)
     const outcome = await context.store.write('finishResolve', {
       lease,
       outboundId,
