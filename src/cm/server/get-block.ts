@@ -2,7 +2,6 @@ import { encodeBlockLines, encodeLine } from '../framer.ts'
 import type { BlockKey } from '../ids.ts'
 import { filterSince } from '../since.ts'
 import type { SessionUser } from './context.ts'
-import { SERVER_LIMITS } from './limits.ts'
 import type { BlockType, CmBlocks, StoredBlock } from './port.ts'
 
 export interface GetRequest {
@@ -19,7 +18,7 @@ const MAIL_TYPES: ReadonlySet<BlockType> = new Set(['message-announcement', 'ack
 export async function answerGet(
   blocks: CmBlocks,
   request: GetRequest,
-  write: (bytes: Uint8Array, timeoutMs?: number) => Promise<void>,
+  write: (bytes: Uint8Array) => Promise<void>,
 ): Promise<void> {
   const block = await blocks.getAny(request.key)
   const text = block !== undefined && mayRead(block, request.user) ? textFor(block, request.since) : ''
@@ -32,11 +31,10 @@ export async function answerGet(
     return
   }
   await write(encodeBlockLines(text))
-  const timeoutMs = SERVER_LIMITS.idleMs + (block.payloadBytes / SERVER_LIMITS.slowestBytesPerSecond) * 1000
   let sent = 0
   for await (const chunk of blocks.readPayload(request.key)) {
     sent += chunk.length
-    await write(chunk, timeoutMs)
+    await write(chunk)
   }
   // The header has promised n octets; with another number the client would take the next reply for payload.
   if (sent !== block.payloadBytes) throw new Error(`payload of ${request.key} has ${sent} octets on the disk`)

@@ -1,6 +1,6 @@
 import { unreachable } from '../../base/unreachable.ts'
 import { type ByteChannel, ChannelClosedError, StartTlsError } from '../../net/byte-channel.ts'
-import { encodeLine } from '../framer.ts'
+import { type CmFrame, encodeLine } from '../framer.ts'
 import { type BlockKey, parseBlockKey, parseKeyId } from '../ids.ts'
 import { type Command, type CommandAction, type LoginLevel, parseCommand } from './command.ts'
 import type { CmServerContext, SessionUser } from './context.ts'
@@ -84,10 +84,8 @@ class CmServerSession {
       case 'login':
         return this.#login(parts.userId ?? '', parts.authKey ?? '')
       case 'get-server':
-        await answerGet(
-          this.#context.blocks,
-          { ...this.#target(parts.key), since: parts.since },
-          (bytes, ms) => this.#write(bytes, ms),
+        await answerGet(this.#context.blocks, { ...this.#target(parts.key), since: parts.since }, (bytes) =>
+          this.#write(bytes),
         )
         return 'continue'
       case 'selftest':
@@ -144,7 +142,7 @@ class CmServerSession {
     const target = this.#target(parts.key)
     this.#io.startBlock()
     const received = await receiveBlock({
-      frame: () => this.#io.frame(SERVER_LIMITS.idleMs),
+      frame: this.#pacedFrames(),
       acceptData: async (headerText) => (isStored ? acceptPayload(headerText, this.#context) : undefined),
     })
     if (received.kind === 'lost') return 'end'
@@ -156,6 +154,21 @@ class CmServerSession {
     }
     await this.#reply(await storeBlock(received, target, this.#context))
     return 'continue'
+  }
+
+  /** Frames of one block: each within the idle time, all of them no slower than the slowest peer we wait for. */
+  #pacedFrames(): () => Promise<CmFrame | undefined> {
+    const { clock } = this.#context
+    const { idleMs, slowestBytesPerSecond } = SERVER_LIMITS
+    const startedMs = clock.now()
+    let bytes = 0
+    return async () => {
+      const leftMs = startedMs + 2 * idleMs + (bytes / slowestBytesPerSecond) * 1000 - clock.now()
+      const frame = await this.#io.frame(Math.max(0, Math.min(idleMs, leftMs)))
+      if (frame?.kind === 'line') bytes += frame.line.length
+      if (frame?.kind === 'payload') bytes += frame.bytes.length
+      return frame
+    }
   }
 
   #target(key: string | undefined): { readonly key: BlockKey; readonly user: SessionUser | undefined } {
@@ -172,7 +185,8 @@ class CmServerSession {
     return this.#write(Buffer.concat(lines.map(encodeLine)))
   }
 
-  #write(bytes: Uint8Array, timeoutMs: number = SERVER_LIMITS.idleMs): Promise<void> {
-    return this.#io.write(bytes, timeoutMs)
+  #write(bytes: Uint8Array): Promise<void> {
+    const atSlowestMs = (bytes.length / SERVER_LIMITS.slowestBytesPerSecond) * 1000
+    return this.#io.write(bytes, SERVER_LIMITS.idleMs + atSlowestMs)
   }
 }

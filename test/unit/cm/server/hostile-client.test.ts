@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../../../src/base/clock.ts'
@@ -178,6 +178,24 @@ describe('time', () => {
     clock.advance(61 * duration.second)
     expect(await client.closed()).toBe('')
     await expect.poll(files).toBe(0)
+  })
+
+  it('a payload that drips is dropped, although an octet comes within every minute', async () => {
+    const clock = new TestTimers()
+    const { port, directory } = await start({ clock })
+    const client = await connected(port)
+    const block = dataBlock(Buffer.alloc(1000, 'drip'))
+    client.send(block.bytes.subarray(0, -1000))
+    const arrived = () => {
+      const [name] = readdirSync(join(directory, 'payloads'))
+      return name === undefined ? -1 : statSync(join(directory, 'payloads', name)).size
+    }
+    for (const octets of [0, 1, 2]) {
+      await expect.poll(arrived).toBe(octets)
+      clock.advance(50 * duration.second)
+      client.send('d')
+    }
+    expect(await client.closed()).toBe('')
   })
 
   it('a connection that stays idle after a refused LOGIN is dropped after ten seconds', async () => {
