@@ -4,7 +4,7 @@ import type { Account } from '../store/account-queries.ts'
 import { contactByKeyId } from '../store/contact-queries.ts'
 import type { InboundMessage } from '../store/inbound-queries.ts'
 import type { NoticeDraft } from '../store/report-operations.ts'
-import type { BridgeContext } from './bridge-context.ts'
+import type { CmContext } from './bridge-context.ts'
 import type { JudgedInbound, Sender } from './judge-inbound.ts'
 import { encodeNotice, type Notice, type NoticedKey } from './reports/notices.ts'
 
@@ -15,7 +15,7 @@ const NOTICE_ID_BYTES = 16
 
 /** A message of ours, durable and indexed, for Notices. */
 export async function draftNotice(
-  context: BridgeContext,
+  context: CmContext,
   account: Account,
   { notice, subject }: { readonly notice: Notice; readonly subject: string },
 ): Promise<NoticeDraft> {
@@ -28,7 +28,7 @@ export async function draftNotice(
 }
 
 /** Who a message of the bridge is for, and its id. */
-export function bridgeMail(context: BridgeContext, account: Account) {
+export function bridgeMail(context: CmContext, account: Account) {
   return {
     id: Buffer.from(context.randomBytes(NOTICE_ID_BYTES)).toString('hex'),
     to: { name: account.displayName, address: account.address },
@@ -38,7 +38,7 @@ export function bridgeMail(context: BridgeContext, account: Account) {
 
 /** Mail that cannot be read is kept and told once. */
 export function unreadableNotice(
-  context: BridgeContext,
+  context: CmContext,
   given: { readonly account: Account; readonly message: InboundMessage; readonly reason: string },
 ): Promise<NoticeDraft> {
   const { account, message, reason } = given
@@ -55,7 +55,7 @@ export function unreadableNotice(
 
 /** Two or more keys claim the sender's address; told once for each set of keys. */
 export async function collisionNotices(
-  context: BridgeContext,
+  context: CmContext,
   account: Account,
   judged: JudgedInbound,
 ): Promise<NoticeDraft[]> {
@@ -73,13 +73,13 @@ export async function collisionNotices(
   return [await draftNotice(context, account, { notice, subject: keys.join(' ') })]
 }
 
-function noticedKey(context: BridgeContext, account: Account, sender: Sender): NoticedKey {
+function noticedKey(context: CmContext, account: Account, sender: Sender): NoticedKey {
   const known = contactByKeyId(context.store.read, account.id, sender.keyId)
   return { keyId: sender.keyId, userId: sender.userId, firstSeenMs: known?.firstSeenMs ?? null }
 }
 
 function knownKey(
-  context: BridgeContext,
+  context: CmContext,
   account: Account,
   { keyId, judged }: { readonly keyId: Sender['keyId']; readonly judged: JudgedInbound },
 ): NoticedKey {

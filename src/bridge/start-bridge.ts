@@ -10,6 +10,7 @@ import { createAccountAdministration } from './account-administration.ts'
 import { createAuthenticator } from './authenticator.ts'
 import type { Bridge, BridgeOptions } from './bridge.ts'
 import { type BridgeContext, type CmContext, prepareBridgeDirectories } from './bridge-context.ts'
+import { tellCertificateChange } from './certificate-notices.ts'
 import { createCmKeyLookup } from './cm-key-lookup.ts'
 import { ConnectedAccounts } from './connected-accounts.ts'
 import { startHousekeeping } from './housekeeping.ts'
@@ -46,7 +47,13 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     log,
     solver,
     pool,
-    cm: { clock, certificateMemory: createCertificateMemory({ store }) },
+    cm: {
+      clock,
+      certificateMemory: createCertificateMemory({
+        store,
+        onChange: (change) => tellCertificateChange(base, change),
+      }),
+    },
     directories: await prepareBridgeDirectories(store.directory),
     freshCiphertexts: new Set(),
     pollMs: config.poll.seconds * 1000,

@@ -35,8 +35,10 @@ export const certificateOperations = {
 }
 
 /** What the owner is told of in a notice (design 9). */
-interface CertificateChange {
+export interface CertificateChange {
   readonly hostPort: string
+  /** The record as it was. */
+  readonly remembered: RememberedCertificate
   readonly seen: RememberedCertificate
   /** `reported`: the old record stays and there is no LOGIN; `replaced`: the new one is the record now. */
   readonly kind: 'reported' | 'replaced'
@@ -51,23 +53,25 @@ export interface CertificateMemoryOptions {
 
 /** Remembered server certificates on the store (CM wire 8.4, design 9). */
 export function createCertificateMemory({ store, onChange }: CertificateMemoryOptions): CertificateMemory {
+  const recall = (hostPort: string): RememberedCertificate | undefined =>
+    store.read.get<RememberedCertificate>(
+      `SELECT sha256, description, first_seen_ms AS firstSeenMs FROM server_certificates WHERE host_port = ?`,
+      hostPort,
+    )
   return {
-    async recall(hostPort) {
-      return store.read.get<RememberedCertificate>(
-        `SELECT sha256, description, first_seen_ms AS firstSeenMs FROM server_certificates WHERE host_port = ?`,
-        hostPort,
-      )
-    },
+    recall: async (hostPort) => recall(hostPort),
     async remember(hostPort, certificate) {
       await store.write('rememberCertificate', { hostPort, certificate })
     },
     async reportChange(hostPort, seen) {
+      const remembered = recall(hostPort)
       const isNew = await store.write('reportCertificateChange', { hostPort, certificate: seen })
-      if (isNew) onChange?.({ hostPort, seen, kind: 'reported' })
+      if (isNew && remembered !== undefined) onChange?.({ hostPort, remembered, seen, kind: 'reported' })
     },
     async replace(hostPort, seen) {
+      const remembered = recall(hostPort)
       await store.write('replaceCertificate', { hostPort, certificate: seen })
-      onChange?.({ hostPort, seen, kind: 'replaced' })
+      if (remembered !== undefined) onChange?.({ hostPort, remembered, seen, kind: 'replaced' })
     },
   }
 }

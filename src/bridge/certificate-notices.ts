@@ -1,0 +1,32 @@
+import { listAccounts } from '../store/account-queries.ts'
+import type { CertificateChange } from '../store/certificate-memory.ts'
+import type { CmContext } from './bridge-context.ts'
+import { draftNotice } from './inbound-notices.ts'
+
+/**
+ * A CM server shows another certificate than it did: everybody who has that server in their list is told, once for each
+ * certificate (design 9). Failing to tell is logged and changes nothing: without LOGIN the change shows in `status` too.
+ */
+export function tellCertificateChange(context: CmContext, change: CertificateChange): void {
+  tell(context, change).catch((cause: unknown) =>
+    context.log.error({ cause }, 'telling of a changed certificate failed'),
+  )
+}
+
+async function tell(context: CmContext, change: CertificateChange): Promise<void> {
+  const { hostPort, remembered, seen, kind } = change
+  const concerned = listAccounts(context.store.read).filter(({ servers }) => servers.includes(hostPort))
+  for (const account of concerned) {
+    const notice = await draftNotice(context, account, {
+      notice: {
+        kind: 'server-certificate-changed',
+        hostPort,
+        remembered,
+        seen,
+        isReplaced: kind === 'replaced',
+      },
+      subject: `${hostPort} ${seen.sha256}`,
+    })
+    await context.store.write('deliverNotice', { accountId: account.id, notice })
+  }
+}
