@@ -4,7 +4,7 @@ import { BOUNDARY_PREFIX, encodeText } from './encode-text.ts'
 
 /**
  * Writes MIME entities deterministically: same parts, same octets (design 8.6). ASCII only, CRLF, lines of at most 998
- * octets. Why not nodemailer's composer: docs/decisions/own-mime-writer.md.
+ * octets. Why not nodemailer's composer: docs/decisions/0003-own-mime-writer.md.
  */
 
 /** An entity to write. Header values are complete and encoded already. */
