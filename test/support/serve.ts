@@ -34,7 +34,19 @@ export const ANY_PORTS = ['smtp', 'imap'].flatMap((protocol) => [
 ])
 
 /** Starts a verb that stays up, as a service unit would, and resolves when it is ready; it is killed with the test. */
-export async function startServe(args: readonly string[]): Promise<Served> {
+export function startServe(args: readonly string[]): Promise<Served> {
+  return spawnServe(args, (child) => {
+    onTestFinished(() => {
+      child.kill('SIGKILL')
+    })
+  })
+}
+
+/** The same without a test that ends it: the caller does. */
+export async function spawnServe(
+  args: readonly string[],
+  onSpawned: (child: ChildProcess) => void = () => undefined,
+): Promise<Served> {
   const child = spawn(process.execPath, [MAIN, ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -43,9 +55,7 @@ export async function startServe(args: readonly string[]): Promise<Served> {
       NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     },
   })
-  onTestFinished(() => {
-    child.kill('SIGKILL')
-  })
+  onSpawned(child)
   let log = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log += text
