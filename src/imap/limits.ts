@@ -56,9 +56,11 @@ export const MAX_BAD_COMMANDS_AFTER_LOGIN = 100
 /** Refused logins on one connection; the back-off per address and account is the Authenticator's. */
 export const MAX_REFUSED_LOGINS = 5
 
-/** Levels of parentheses, NOT and OR in one SEARCH. */
-export const MAX_NESTING_DEPTH = 32
-/** Items of one parenthesized list, keys of one SEARCH, ranges of one sequence set. */
+/** Levels of parentheses, NOT and OR in one SEARCH; clients chain an OR for each of many addresses. */
+export const MAX_NESTING_DEPTH = 256
+/** Keys of one SEARCH: each is asked of each message. */
+export const MAX_SEARCH_KEYS = 1000
+/** Items of one parenthesized list, ranges of one sequence set. */
 export const MAX_LIST_ITEMS = 8192
 /** Levels of a part number (`1.2.3`); the MIME depth we accept is 50 (design 7.4). */
 export const MAX_SECTION_DEPTH = 64

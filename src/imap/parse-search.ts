@@ -1,4 +1,4 @@
-import { MAX_LIST_ITEMS } from './limits.ts'
+import { MAX_SEARCH_KEYS } from './limits.ts'
 import { parseDate } from './parse-date.ts'
 import { decodeUtf8, type Parser } from './parser.ts'
 import { ImapReplyError } from './reply-error.ts'
@@ -68,13 +68,13 @@ class SearchParser {
   #searchKey(): SearchKey {
     const p = this.#p
     if (p.peek('(')) return p.nested(() => ({ kind: 'and', keys: p.list(() => this.#searchKey()) }))
+    this.#keys += 1
+    if (this.#keys > MAX_SEARCH_KEYS) throw p.fail(`at most ${MAX_SEARCH_KEYS} search keys`)
     if (p.peekSequenceSet()) return { kind: 'sequence', set: p.sequenceSet() }
     return this.#wordKey(p.word())
   }
 
   #wordKey(word: string): SearchKey {
-    this.#keys += 1
-    if (this.#keys > MAX_LIST_ITEMS) throw this.#p.fail(`at most ${MAX_LIST_ITEMS} search keys`)
     return this.#flagKey(word) ?? this.#dateKey(word) ?? this.#stringKey(word) ?? this.#otherKey(word)
   }
 

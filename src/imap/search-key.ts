@@ -39,14 +39,9 @@ export type Truth = boolean | undefined
 export function evaluateKey(key: SearchKey, leafTruth: (leaf: SearchLeaf) => Truth): Truth {
   switch (key.kind) {
     case 'and':
-      return allTrue(key.keys, leafTruth)
+      return join(key.keys, leafTruth, false)
     case 'or':
-      return negate(
-        allTrue(
-          key.keys.map((inner): SearchKey => ({ kind: 'not', key: inner })),
-          leafTruth,
-        ),
-      )
+      return join(key.keys, leafTruth, true)
     case 'not':
       return negate(evaluateKey(key.key, leafTruth))
     case 'all':
@@ -67,11 +62,12 @@ export function evaluateKey(key: SearchKey, leafTruth: (leaf: SearchLeaf) => Tru
   }
 }
 
-function allTrue(keys: readonly SearchKey[], leafTruth: (leaf: SearchLeaf) => Truth): Truth {
-  let result: Truth = true
+/** AND ends at the first false, OR at the first true; what is open then does not matter. */
+function join(keys: readonly SearchKey[], leafTruth: (leaf: SearchLeaf) => Truth, deciding: boolean): Truth {
+  let result: Truth = !deciding
   for (const key of keys) {
     const truth = evaluateKey(key, leafTruth)
-    if (truth === false) return false
+    if (truth === deciding) return deciding
     if (truth === undefined) result = undefined
   }
   return result

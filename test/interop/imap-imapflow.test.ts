@@ -112,6 +112,7 @@ describe('imapflow', () => {
       expect([...(message.flags ?? [])].sort()).toEqual(['$Label1', '\\Seen'])
       expect(new Date(message.internalDate ?? 0).toISOString()).toBe('2026-02-03T04:05:06.000Z')
       const { content } = await client.download('1', '2')
+      if (content === undefined) throw new Error('no attachment')
       const chunks: Buffer[] = []
       for await (const chunk of content) chunks.push(Buffer.from(chunk as Uint8Array))
       expect(Buffer.concat(chunks)).toEqual(Buffer.alloc(200_000, 7))
