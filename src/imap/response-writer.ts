@@ -1,4 +1,5 @@
 import type { ByteChannel } from '../net/byte-channel.ts'
+import { breathe } from './breathe.ts'
 import { encodeResponse } from './encoder.ts'
 import { WRITE_BUFFER_BYTES } from './limits.ts'
 import type { Response } from './response.ts'
@@ -40,7 +41,9 @@ export class ResponseWriter {
   async #collect(bytes: Uint8Array): Promise<void> {
     this.#buffer.push(bytes)
     this.#bufferedBytes += bytes.length
-    if (this.#bufferedBytes >= WRITE_BUFFER_BYTES) await this.flush()
+    if (this.#bufferedBytes < WRITE_BUFFER_BYTES) return
+    await this.flush()
+    await breathe()
   }
 
   async #copy(chunks: AsyncIterable<Uint8Array>, size: number): Promise<void> {

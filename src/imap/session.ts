@@ -24,7 +24,7 @@ import type { Authenticator } from './port.ts'
 import { ImapByeError, ImapReplyError, ImapSyntaxError } from './reply-error.ts'
 import type { Untagged } from './response.ts'
 import { BrokenLiteralError, ResponseWriter } from './response-writer.ts'
-import { isStoreGone } from './store-errors.ts'
+import { isDiskFull, isStoreGone } from './store-errors.ts'
 
 /** Where the server writes what happens; `fields.cause` may be an Error. */
 export interface ImapLog {
@@ -206,6 +206,8 @@ export class ImapSession {
     } catch (error) {
       if (error instanceof ImapSyntaxError || error instanceof ImapReplyError) return replyTo(error)
       if (endsConnection(error)) throw error
+      if (isDiskFull(error))
+        return { status: 'NO', code: { kind: 'LIMIT' }, text: 'There is no room on the disk' }
       this.#options.log.error({ command: command?.name, cause: error }, 'an IMAP command failed')
       if (isStoreGone(error)) throw new ImapByeError('The mail store is not available')
       return { status: 'NO', code: { kind: 'SERVERBUG' }, text: 'Internal error, nothing was changed' }

@@ -1,10 +1,11 @@
 import { expect } from 'vitest'
+import type { AccountMail } from '../../src/imap/port.ts'
 import type { ImapSessionOptions } from '../../src/imap/session.ts'
 import type { ServerTlsContext } from '../../src/net/byte-channel.ts'
-import { createMemoryAccount, ImapPeer, PASSWORD, sessionOptions, USER } from './imap-peer.ts'
+import { ImapPeer, PASSWORD, sessionOptions, USER } from './imap-peer.ts'
 
 /**
- * Plays a wire script (style.md 2.6) against a server on a fresh memory account. Each line is for session 1 unless a
+ * Plays a wire script (style.md 2.6) against a server on an account that must be fresh. Each line is for session 1 unless a
  * number stands in front of it (`2C:`).
  *
  *     # comment                    @remote   the peer is not this machine: no passwords in clear
@@ -17,8 +18,11 @@ import { createMemoryAccount, ImapPeer, PASSWORD, sessionOptions, USER } from '.
  * `$name` keeps what stands there (up to a blank or bracket) at its first use and stands for it
  * later, in every verb; `$USER` and `$PASS` are known. At the end no session may have a line left unread.
  */
-export async function playDialog(script: string, tls?: ServerTlsContext): Promise<void> {
-  const player = new DialogPlayer(script.includes('\n@remote'), tls)
+export async function playDialog(
+  script: string,
+  options: { readonly account: AccountMail; readonly tls?: ServerTlsContext },
+): Promise<void> {
+  const player = new DialogPlayer(script.includes('\n@remote'), options)
   const lines = script.split('\n')
   for (const [index, line] of lines.entries()) {
     if (line.trim() === '' || /^[#@]/.test(line)) continue
@@ -40,8 +44,11 @@ class DialogPlayer {
   ])
   readonly #anyOrder = new Map<number, string[]>()
 
-  constructor(isRemote: boolean, tls: ServerTlsContext | undefined) {
-    this.#options = sessionOptions(createMemoryAccount(), {
+  constructor(
+    isRemote: boolean,
+    { account, tls }: { readonly account: AccountMail; readonly tls?: ServerTlsContext },
+  ) {
+    this.#options = sessionOptions(account, {
       isLoopback: !isRemote,
       ...(tls === undefined ? {} : { tls: () => tls }),
     })

@@ -2,7 +2,6 @@ import { type Context, type Tagged, tableCommand } from '../command.ts'
 import { refusalReply } from '../mailbox-reply.ts'
 import { parseDateTime } from '../parse-date.ts'
 import type { AppendSink } from '../port.ts'
-import { isDiskFull } from '../store-errors.ts'
 
 /**
  * APPEND (RFC 9051 6.3.12). The message streams into the store as it arrives. Whatever can be refused is refused
@@ -49,8 +48,7 @@ async function fillSink(
     if ((await input.readRest()) === '') return undefined
   } catch (error) {
     await sink.discard()
-    if (!isDiskFull(error)) throw error
-    return { status: 'NO', code: { kind: 'LIMIT' }, text: 'There is no room for the message' }
+    throw error
   }
   await sink.discard()
   return { status: 'BAD', text: 'One message ends an APPEND' }

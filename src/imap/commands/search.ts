@@ -1,3 +1,4 @@
+import { breathe } from '../breathe.ts'
 import { type SelectedMailbox, tableCommand } from '../command.ts'
 import { FETCH_BATCH_MESSAGES } from '../limits.ts'
 import type { ViewedMessage } from '../mailbox-view.ts'
@@ -32,22 +33,31 @@ async function findMessages(selected: SelectedMailbox, key: SearchKey): Promise<
   const matched: ViewedMessage[] = []
   const open: ViewedMessage[] = []
   for (const message of selected.view.messages()) {
+    if (message.seqNum % FETCH_BATCH_MESSAGES === 0) await breathe()
     const truth = truthInView(key, message, resolve)
     if (truth === true) matched.push(message)
     else if (truth === undefined) open.push(message)
   }
   for (let start = 0; start < open.length; start += FETCH_BATCH_MESSAGES) {
-    const batch = new Map(
-      open.slice(start, start + FETCH_BATCH_MESSAGES).map((message) => [message.uid, message]),
-    )
-    for await (const record of selected.mailbox.fetch([...batch.keys()])) {
-      const message = batch.get(record.uid)
-      if (message === undefined) continue
-      const found = { message, record, mailbox: selected.mailbox }
-      if (await matchesRecord(key, found, resolve)) matched.push(message)
-    }
+    await breathe()
+    const batch = open.slice(start, start + FETCH_BATCH_MESSAGES)
+    for await (const message of matchingRecords(selected, batch, { key, resolve })) matched.push(message)
   }
   return matched.sort((a, b) => a.seqNum - b.seqNum)
+}
+
+/** Those of the messages that match by what the store knows of them; one that is gone matches nothing. */
+async function* matchingRecords(
+  { mailbox }: SelectedMailbox,
+  batch: readonly ViewedMessage[],
+  { key, resolve }: { readonly key: SearchKey; readonly resolve: ResolveSet },
+): AsyncGenerator<ViewedMessage, void> {
+  const byUid = new Map(batch.map((message) => [message.uid, message]))
+  for await (const record of mailbox.fetch([...byUid.keys()])) {
+    const message = byUid.get(record.uid)
+    if (message !== undefined && (await matchesRecord(key, { message, record, mailbox }, resolve)))
+      yield message
+  }
 }
 
 /** Resolves each set of the key once; `*` is the last message. */

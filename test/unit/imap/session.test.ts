@@ -111,6 +111,20 @@ describe('an IMAP session', () => {
     expect(await peer.leave()).toEqual([])
   })
 
+  it('answers NO [LIMIT] when the disk is full, whatever needed the room, and goes on', async () => {
+    const account = accountWith(createMemoryAccount(), {
+      createMailbox: async () => {
+        throw namedError('DiskFullError')
+      },
+    })
+    const options = sessionOptions(account)
+    const peer = await ImapPeer.loggedIn(options)
+    expect(await peer.command('CREATE x')).toEqual(['t2 NO [LIMIT] There is no room on the disk'])
+    expect(await peer.command('NOOP')).toEqual(['t3 OK NOOP completed'])
+    expect(options.errors).toEqual([])
+    expect(await peer.leave()).toEqual([])
+  })
+
   it('says BYE when the store is damaged: never an empty mailbox', async () => {
     const account = accountWith(createMemoryAccount(), {
       open: async () => {
@@ -168,7 +182,7 @@ describe('APPEND', () => {
     const account = accountWith(createMemoryAccount(), { beginAppend: async () => sink })
     const peer = await ImapPeer.loggedIn(sessionOptions(account))
     const message = 'a LOGOUT\r\n'.repeat(20_000)
-    expect(await peer.append('INBOX', message)).toBe('t2 NO [LIMIT] There is no room for the message')
+    expect(await peer.append('INBOX', message)).toBe('t2 NO [LIMIT] There is no room on the disk')
     expect(await peer.append('INBOX', message)).toMatch(/^t3 NO \[LIMIT\]/)
     expect(calls).toEqual(['write', 'discard', 'write', 'discard'])
     expect(await peer.leave()).toEqual([])
