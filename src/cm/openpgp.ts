@@ -194,9 +194,9 @@ export async function generateKey(options: {
     format: 'armored',
     config: OPENPGP_SETTINGS,
   })
-  const parsed = await parseCertificate(publicKey, options.nowMs)
-  if (parsed.kind === 'refused') throw new Error(`the new key is not usable: ${parsed.reason}`)
-  return { certificate: parsed.certificate, armored: new Secret(privateKey) }
+  const made = await parseCertificate(publicKey, options.nowMs)
+  if (made.kind === 'refused') throw new Error(`the new key is not usable: ${made.reason}`)
+  return { certificate: made.certificate, armored: new Secret(privateKey) }
 }
 
 /** Reads and unlocks one armored secret key; the passphrase is not needed again. */
@@ -208,18 +208,16 @@ export async function readSecretKey(
   const reading = openpgp.readPrivateKeys({ armoredKeys: armored, config: OPENPGP_SETTINGS })
   const keys = await reading.catch((): openpgp.PrivateKey[] => [])
   if (keys.length > 1) return { kind: 'refused', reason: 'several-certificates' }
-  let key = keys[0]
-  if (key === undefined) return { kind: 'refused', reason: 'not-a-key' }
-  if (!key.isDecrypted()) {
-    const passphrase = options.passphrase?.reveal() ?? ''
-    const unlocked = await openpgp.decryptKey({ privateKey: key, passphrase }).catch(() => undefined)
-    if (unlocked === undefined) return { kind: 'locked' }
-    key = unlocked
-  }
-  const parsed = await parseCertificate(key.toPublic().write(), options.nowMs)
-  if (parsed.kind === 'refused') return parsed
-  const secretKey = { certificate: parsed.certificate, armored: new Secret(key.armor(FULL_SETTINGS)) }
-  return { kind: 'ok', secretKey }
+  const locked = keys[0]
+  if (locked === undefined) return { kind: 'refused', reason: 'not-a-key' }
+  const passphrase = options.passphrase?.reveal() ?? ''
+  const unlock = () => openpgp.decryptKey({ privateKey: locked, passphrase }).catch(() => undefined)
+  const key = locked.isDecrypted() ? locked : await unlock()
+  if (key === undefined) return { kind: 'locked' }
+  const read = await parseCertificate(key.toPublic().write(), options.nowMs)
+  if (read.kind === 'refused') return read
+  const unlocked = new Secret(key.armor(FULL_SETTINGS))
+  return { kind: 'ok', secretKey: { certificate: read.certificate, armored: unlocked } }
 }
 
 /* Streams: what `cm/message/crypto-files.ts` needs for whole messages. Nothing here holds more than a few chunks. */
