@@ -109,7 +109,7 @@ describe('imapflow', () => {
         'text/plain',
         'application/octet-stream',
       ])
-      expect([...(message.flags ?? [])].sort()).toEqual(['$Label1', '\\Seen'])
+      expect(message.flags).toEqual(new Set(['$Label1', '\\Seen']))
       expect(new Date(message.internalDate ?? 0).toISOString()).toBe('2026-02-03T04:05:06.000Z')
       const { content } = await client.download('1', '2')
       if (content === undefined) throw new Error('no attachment')
