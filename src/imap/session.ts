@@ -109,7 +109,8 @@ export class ImapSession {
   }
 
   async #greet(): Promise<void> {
-    const { greetingHost } = this.#options
+    // A machine may be called anything; the greeting is plain ASCII without brackets that look like a code.
+    const greetingHost = this.#options.greetingHost.replace(/[^A-Za-z0-9.:-]/g, '')
     await this.#writer.write({
       kind: 'condition',
       status: 'OK',
