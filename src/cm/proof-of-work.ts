@@ -36,8 +36,6 @@ export const PROOF_OF_WORK_FLOORS = {
     'address-claim': { bits: 24, matches: 2 },
   },
 } as const
-/** What a sender makes for an announcement on Entangled, whatever the validator accepts (CM wire 8.5). */
-export const ENTANGLED_ANNOUNCEMENT_FLOOR: ProofOfWorkStrength = { bits: 20, matches: 2 }
 
 /** True for the strict header form used by all types but key announcements (CM wire 2.1). */
 export function isProofOfWorkHeader(value: string): boolean {
