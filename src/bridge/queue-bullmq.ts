@@ -83,8 +83,8 @@ class BullmqQueue implements JobQueue {
   readonly #queue: Queue
   #consumer: Redis | undefined
   #worker: Worker | undefined
-  #reachable = true
-  #closed = false
+  #reachable: boolean = true
+  #closed: boolean = false
 
   constructor(options: BullmqQueueOptions) {
     this.#options = options
