@@ -114,7 +114,8 @@ export async function inspectBlock(
   context: Pick<CliContext, 'clock'>,
 ): Promise<InspectResult> {
   const nowMs = nowOption(flags.now, context)
-  const rules: BlockRules = { network: flags.entangled === true ? 'entangled' : 'server', nowMs }
+  const network = flags.entangled === true ? 'entangled' : 'server'
+  const rules: BlockRules = { network, nowMs, isThorough: true }
   const publicKeys = await readPublicKeys(flags.publicKey ?? [], nowMs)
   const poster = posterOption(flags.user)
   const outbox = splitOutboxBlock((await readInput(file, MAX_BLOCK_FILE_BYTES)).toString('latin1'))

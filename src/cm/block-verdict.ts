@@ -32,6 +32,8 @@ export interface BlockRules {
   readonly nowMs: number
   /** On a server, its own ages; on Entangled the defaults hold. */
   readonly maxAges?: Partial<MaxAges> | undefined
+  /** Measures proofs and verifies claims even of what is refused already: for people who look, not for servers (S9). */
+  readonly isThorough?: boolean
 }
 
 export interface RecordVerdict {

@@ -162,11 +162,12 @@ async function judgeClaimSignature(
   verdict: RecordVerdict,
   context: ClaimContext,
 ): Promise<RecordVerdict> {
-  if (record.kind !== 'signed' || verdict.reason !== undefined || verdict.keyId === undefined) return verdict
+  if (record.kind !== 'signed' || verdict.keyId === undefined) return verdict
+  if (verdict.reason !== undefined && context.rules.isThorough !== true) return verdict
   const armored = await context.publicKeyFor(verdict.keyId)
   if (armored === undefined) return verdict
   const read = await parseCertificate(armored, context.rules.nowMs)
-  const bad: RecordVerdict = { ...verdict, reason: 'signature', signature: 'bad' }
+  const bad: RecordVerdict = { ...verdict, reason: verdict.reason ?? 'signature', signature: 'bad' }
   if (read.kind === 'refused' || read.certificate.keyId !== verdict.keyId) return bad
   const signature = await verifyClearSigned(record.signed, [read.certificate], context.rules.nowMs)
   return signature.kind === 'good' ? { ...verdict, signature: 'good' } : bad

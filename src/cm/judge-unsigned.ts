@@ -29,11 +29,12 @@ export function judgeProof(
   proof: { readonly text: string | undefined; readonly data: () => ProofOfWorkData },
   given: { readonly reason: RejectReason | undefined; readonly rules: BlockRules },
 ): Measured {
-  if (given.reason !== undefined) return { reason: given.reason, proofOfWork: undefined }
-  if (proof.text === undefined) return { reason: 'proof-of-work', proofOfWork: undefined }
+  const { reason } = given
+  if (reason !== undefined && given.rules.isThorough !== true) return { reason, proofOfWork: undefined }
+  if (proof.text === undefined) return { reason: reason ?? 'proof-of-work', proofOfWork: undefined }
   const proofOfWork = measureProofOfWork(proof.text, proof.data())
   const isEnough = meetsDemand(proofOfWork, PROOF_OF_WORK_FLOORS[given.rules.network][type])
-  return { reason: isEnough ? undefined : 'proof-of-work', proofOfWork }
+  return { reason: reason ?? (isEnough ? undefined : 'proof-of-work'), proofOfWork }
 }
 
 function isTooLong(text: string): boolean {

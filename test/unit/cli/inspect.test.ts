@@ -84,6 +84,14 @@ describe('inspect block', () => {
     expect(json.records).toMatchObject([{ signature: 'unknown-key' }, { signature: 'good' }])
   })
 
+  it('measures what is refused too', async () => {
+    const claims = vectorPath('claims/merged-bob-impostor.txt') ?? ''
+    const bob = vectorPath('keys/bob.pub.asc') ?? ''
+    const { json } = await inspect('block', claims, ...NOW, '--public-key', bob, '--user', 'NONE')
+    expect(json).toMatchObject({ accepted: false, reason: 'user', proofOfWork: { bits: 24, matches: 2 } })
+    expect(json.records).toMatchObject([{}, { reason: 'user', signature: 'good' }])
+  })
+
   it.each([
     ['claims/forged-signature.txt', 'signature'],
     ['claims/unsigned.txt', 'unsigned'],
