@@ -6,6 +6,7 @@ import type { WriteTransaction } from './operation.ts'
 import { leaveOutbox, showProgress } from './outbox-progress.ts'
 import { scheduleReport } from './report-rows.ts'
 import { showDelivery } from './sent-copy.ts'
+import { workOperations } from './work-operations.ts'
 import { type DueWork, endWork, holdsLease, type Lease, scheduleWork } from './work-rows.ts'
 
 /**
@@ -102,8 +103,13 @@ export const outboundOperations = {
       }
     }
     if (unresolved > 0) {
-      const delayMs = args.retryDelayMs
-      return { kind: 'ok', due: [scheduleWork(tx, { row: lease.row, accountId, stage: 'resolve', delayMs })] }
+      // A failed try, so that the distance to the next one grows.
+      const due = workOperations.retryWork(tx, {
+        lease,
+        error: `${unresolved} recipients without a key`,
+        delayMs: args.retryDelayMs,
+      })
+      return { kind: 'ok', due: due === undefined ? [] : [due] }
     }
     finishMessage(tx, outboundId)
     endWork(tx, lease.row)

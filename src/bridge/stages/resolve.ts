@@ -46,10 +46,15 @@ export function createResolveStage(context: BridgeContext): Stage {
       outboundId,
       resolutions,
       encodeNow: ageMs >= SPLIT_AFTER_MS,
-      retryDelayMs: retryDelayMs(failures, context.random()),
+      retryDelayMs: nextTryMs(ageMs, retryDelayMs(failures, context.random())),
     })
     return outcome.kind === 'ok' ? { kind: 'moved', due: outcome.due } : outcome
   }
+}
+
+/** The try that splits the message comes when it is due, however far the others are apart by then. */
+function nextTryMs(ageMs: number, delayMs: number): number {
+  return ageMs < SPLIT_AFTER_MS ? Math.min(delayMs, SPLIT_AFTER_MS - ageMs) : delayMs
 }
 
 /** Undefined: not known yet, tried again. */
