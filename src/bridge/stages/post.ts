@@ -28,11 +28,8 @@ export function createPostStage(context: BridgeContext): Stage {
     const outboundId = Number(stage.lease.row.slice(2))
     const message = outboundMessage(context.store.read, outboundId)
     if (message === undefined) return { kind: 'lease-lost' }
-    const problems: string[] = []
-    for (const [target, blocks] of byTarget(unpostedBlocks(context.store.read, outboundId))) {
-      const problem = await postToTarget(context, stage, { target, blocks })
-      if (problem !== undefined) problems.push(`${target}: ${problem}`)
-    }
+    const problems = await postAll(context, stage, unpostedBlocks(context.store.read, outboundId))
+    if (problems === LEASE_LOST) return { kind: 'lease-lost' }
     const gaveUp = context.clock.now() - message.acceptedMs >= GIVE_UP_AFTER_MS
     if (problems.length > 0) await reportDelay(context, message)
     const outcome = await context.store.write('finishPost', {
@@ -44,6 +41,21 @@ export function createPostStage(context: BridgeContext): Stage {
     if (outcome.kind === 'incomplete') return { kind: 'retry', reason: problems.join('; ') }
     return outcome.kind === 'ok' ? { kind: 'moved', due: outcome.due } : outcome
   }
+}
+
+/** What is in the way at each target. */
+async function postAll(
+  context: BridgeContext,
+  stage: StageContext,
+  unposted: readonly UnpostedBlock[],
+): Promise<string[] | typeof LEASE_LOST> {
+  const problems: string[] = []
+  for (const [target, blocks] of byTarget(unposted)) {
+    const problem = await postToTarget(context, stage, { target, blocks })
+    if (problem === LEASE_LOST) return LEASE_LOST
+    if (problem !== undefined) problems.push(`${target}: ${problem}`)
+  }
+  return problems
 }
 
 function byTarget(blocks: readonly UnpostedBlock[]): Map<string, UnpostedBlock[]> {
@@ -67,26 +79,30 @@ function giveUp(
     }))
 }
 
+/** Taken out of the Outbox meanwhile: no server gets the rest (design 7.10). */
+const LEASE_LOST = Symbol('lease lost')
+
 /** Undefined when everything was taken; else what is in the way. */
 async function postToTarget(
   context: BridgeContext,
   stage: StageContext,
   { target, blocks }: { readonly target: string; readonly blocks: readonly UnpostedBlock[] },
-): Promise<string | undefined> {
+): Promise<string | typeof LEASE_LOST | undefined> {
   const left = new Set(blocks)
   const outcome = await withServers(
     namedServersRequest(context, serversOfTransport(target)),
-    async (session): Promise<ServerAttempt<void>> => {
+    async (session): Promise<ServerAttempt<typeof LEASE_LOST | undefined>> => {
       for (const block of left) {
         if (stage.signal.aborted) return { kind: 'next', reason: 'timeout' }
-        const reply = await postBlock(context, { session, stage, block })
-        if (!reply) return { kind: 'next', reason: 'refused' }
+        const outcome = await postBlock(context, { session, stage, block })
+        if (outcome === 'refused') return { kind: 'next', reason: 'refused' }
+        if (outcome === 'lease-lost') return { kind: 'done', value: LEASE_LOST }
         left.delete(block)
       }
       return { kind: 'done', value: undefined }
     },
   )
-  if (outcome.kind === 'done') return undefined
+  if (outcome.kind === 'done') return outcome.value
   return outcome.failures.map(({ hostPort, reason }) => `${hostPort} ${reason}`).join(', ') || 'no server'
 }
 
@@ -97,7 +113,7 @@ async function postBlock(
     stage,
     block,
   }: { readonly session: CmSession; readonly stage: StageContext; readonly block: UnpostedBlock },
-): Promise<boolean> {
+): Promise<'posted' | 'refused' | 'lease-lost'> {
   const { payload } = block
   const bytes =
     payload === null
@@ -106,13 +122,14 @@ async function postBlock(
   let { text } = block
   if (context.clock.now() - block.createdMs > RENEW_AFTER_MS) {
     text = await renewBlock(context, { block, payload: bytes, signal: stage.signal })
-    await context.store.write('renewBlockText', { lease: stage.lease, blockId: block.id, text })
+    const held = await context.store.write('renewBlockText', { lease: stage.lease, blockId: block.id, text })
+    if (!held) return 'lease-lost'
   }
   const reply =
     bytes === null
       ? await session.storeText(block.key, text)
       : await session.storeData(block.key, text, bytes)
-  if (reply.kind !== 'done') return false
-  await context.store.write('markBlockPosted', { lease: stage.lease, blockId: block.id })
-  return true
+  if (reply.kind !== 'done') return 'refused'
+  const held = await context.store.write('markBlockPosted', { lease: stage.lease, blockId: block.id })
+  return held ? 'posted' : 'lease-lost'
 }
