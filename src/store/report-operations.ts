@@ -29,7 +29,10 @@ export function insertNotice(tx: WriteTransaction, accountId: AccountId, notice:
 }
 
 export const reportOperations = {
-  /** One report for the named recipients, who are marked as reported with it. */
+  /**
+   * One report for the named recipients, who are marked as reported with it. The row of a delay report ends; any other
+   * stays, because recipients with another end may wait for a report of theirs.
+   */
   deliverReport(
     tx: WriteTransaction,
     args: {
@@ -53,7 +56,6 @@ export const reportOperations = {
     for (const id of args.recipientIds) {
       tx.sql('UPDATE outbound_recipients SET reported_ms = ? WHERE id = ?').run(tx.nowMs, id)
     }
-    endWork(tx, args.lease.row)
     return 'done'
   },
 

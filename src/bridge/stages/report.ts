@@ -34,11 +34,14 @@ function reportStage(context: BridgeContext, findDue: FindDue): Stage {
     const outboundId = Number(stage.lease.row.slice(2))
     const message = outboundMessage(context.store.read, outboundId)
     const due = message?.reportable === true ? findDue(context, message) : undefined
-    const outcome =
-      message === undefined || due === undefined
-        ? await context.store.write('skipReport', { lease: stage.lease })
-        : await deliver(context, stage, { message, ...due })
-    return outcome === 'done' ? { kind: 'moved', due: [] } : { kind: 'lease-lost' }
+    if (message === undefined || due === undefined) {
+      const ended = await context.store.write('skipReport', { lease: stage.lease })
+      return ended === 'done' ? { kind: 'moved', due: [] } : { kind: 'lease-lost' }
+    }
+    const outcome = await deliver(context, stage, { message, ...due })
+    if (outcome === 'lease-lost') return { kind: 'lease-lost' }
+    // Looks again: each kind of end is a report of its own.
+    return due.kind === 'delayed' ? { kind: 'moved', due: [] } : { kind: 'repeat', delayMs: 0 }
   }
 }
 
