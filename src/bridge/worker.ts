@@ -57,8 +57,8 @@ const DRAIN_MS = 10 * duration.second
 export class StageWorker {
   readonly #options: WorkerOptions
   readonly #closing = new AbortController()
-  /** Rows whose stage runs in this process right now. */
-  readonly #running = new Set<string>()
+  /** Rows this process claims or runs right now, with the number of jobs that do. */
+  readonly #running = new Map<string, number>()
   #cancelReconcile: (() => void) | undefined
   #reconciling: Promise<void> = Promise.resolve()
 
@@ -123,14 +123,20 @@ export class StageWorker {
     const { store, incarnation } = this.#options
     if (this.#closing.signal.aborted) return
     const lease: Lease = { row: job.row, attempt: job.attempt, incarnation }
-    const claimed = await store.write('claimWork', { lease, stage: job.stage })
-    if (claimed === undefined) return
-    this.#running.add(lease.row)
+    // Before the claim: the reconciler may see the committed lease before its answer is here.
+    this.#count(lease.row, 1)
     try {
-      await this.#runClaimed(lease, claimed)
+      const claimed = await store.write('claimWork', { lease, stage: job.stage })
+      if (claimed !== undefined) await this.#runClaimed(lease, claimed)
     } finally {
-      this.#running.delete(lease.row)
+      this.#count(lease.row, -1)
     }
+  }
+
+  #count(row: string, change: 1 | -1): void {
+    const jobs = (this.#running.get(row) ?? 0) + change
+    if (jobs === 0) this.#running.delete(row)
+    else this.#running.set(row, jobs)
   }
 
   async #runClaimed(lease: Lease, claimed: ClaimedWork): Promise<void> {
