@@ -113,6 +113,29 @@ export const inboundOperations = {
     return [scheduleWork(tx, { row: args.lease.row, accountId: args.accountId, stage: 'decode', delayMs: 0 })]
   },
 
+  /** Blocks whose files are damaged or gone are fetched again. */
+  refetchBlocks(
+    tx: WriteTransaction,
+    args: {
+      readonly lease: Lease
+      readonly accountId: AccountId
+      readonly inboundId: number
+      readonly keys: readonly BlockKey[]
+      readonly delayMs: number
+    },
+  ): readonly DueWork[] {
+    const { lease, accountId, inboundId, delayMs } = args
+    if (!holdsLease(tx, lease)) return []
+    for (const key of args.keys) {
+      tx.sql('UPDATE inbound_blocks SET fetched_ms = NULL WHERE inbound_id = ? AND block_key = ?').run(
+        inboundId,
+        key,
+      )
+    }
+    tx.sql(`UPDATE inbound_announcements SET state = 'announced' WHERE id = ?`).run(inboundId)
+    return [scheduleWork(tx, { row: lease.row, accountId, stage: 'fetch', delayMs })]
+  },
+
   /** The sender's key is not found yet: the message is held, for a body cannot change later (design 8.4). */
   holdInbound(
     tx: WriteTransaction,

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { duration } from '../../base/clock.ts'
@@ -55,6 +56,7 @@ interface Decoding {
 async function decode(decoding: Decoding): ReturnType<Stage> {
   const { context, message } = decoding
   const opened = await openMessage(decoding)
+  if (opened.kind === 'damaged-blocks') return refetch(decoding, opened.keys)
   if (opened.kind === 'unreadable') return quarantine(decoding, opened.reason)
   const judged = await judgeInbound(context, { message, account: decoding.account, opened })
   if (judged.kind === 'sender-unknown') {
@@ -70,7 +72,17 @@ async function decode(decoding: Decoding): ReturnType<Stage> {
   return deliver(decoding, judged.judged)
 }
 
-async function openMessage(decoding: Decoding): Promise<OpenOutcome> {
+/** What the disk lost or spoiled is at the server still. */
+async function refetch({ context, stage, message }: Decoding, keys: readonly BlockKey[]): ReturnType<Stage> {
+  const { lease, accountId } = stage
+  const given = { lease, accountId, inboundId: message.id, keys, delayMs: ASK_AGAIN_MS }
+  const due = await context.store.write('refetchBlocks', given)
+  return due.length === 0 ? { kind: 'lease-lost' } : { kind: 'moved', due }
+}
+
+type DamagedBlocks = { readonly kind: 'damaged-blocks'; readonly keys: readonly BlockKey[] }
+
+async function openMessage(decoding: Decoding): Promise<OpenOutcome | DamagedBlocks> {
   const { context, stage, message, account, workDir } = decoding
   const parsed = parseMessageAnnouncements(message.record)
   const announcement = parsed.kind === 'ok' ? parsed.records[0]?.announcement : undefined
@@ -80,6 +92,8 @@ async function openMessage(decoding: Decoding): Promise<OpenOutcome> {
     key,
     path: inboundBlockPath(context, message.id, position),
   }))
+  const missing = files.filter(({ path }) => !existsSync(path))
+  if (missing.length > 0) return { kind: 'damaged-blocks', keys: missing.map(({ key }) => key) }
   const { messageHash } = announcement
   const options = { timeLimitMs: OPEN_TIME_MS, signal: stage.signal }
   const joined = await context.pool.run(
@@ -87,7 +101,7 @@ async function openMessage(decoding: Decoding): Promise<OpenOutcome> {
     { blocks: files, messageHash, outputPath: ciphertextPath },
     options,
   )
-  if (joined.kind === 'damaged-block') throw new Error(`the stored block ${joined.key} is damaged`)
+  if (joined.kind === 'damaged-block') return { kind: 'damaged-blocks', keys: [joined.key] }
   if (joined.kind === 'failed') return { kind: 'unreadable', reason: joined.reason }
   const secretKeys = [requireSecretKey(context, account.id).reveal()]
   const owner = { keyId: account.keyId, secretKeys }
