@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { Secret } from '../base/secret.ts'
@@ -54,11 +54,17 @@ export interface BridgeDirectories {
   readonly inbound: string
 }
 
-/** Makes the directories (0700) below the data directory. */
+/** Names of the directories below `outbound` in which a message stands in clear while it is encoded. */
+export const OUTBOUND_WORK_PREFIX = 'work-'
+
+/** Makes the directories (0700) below the data directory; what a killed run left there in clear is removed. */
 export async function prepareBridgeDirectories(dataDirectory: string): Promise<BridgeDirectories> {
   const directories = { outbound: join(dataDirectory, 'outbound'), inbound: join(dataDirectory, 'inbound') }
   await mkdir(directories.outbound, { recursive: true, mode: 0o700 })
   await mkdir(directories.inbound, { recursive: true, mode: 0o700 })
+  for (const name of await readdir(directories.outbound)) {
+    if (name.startsWith(OUTBOUND_WORK_PREFIX)) await removeDirectory(join(directories.outbound, name))
+  }
   return directories
 }
 

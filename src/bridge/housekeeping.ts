@@ -1,9 +1,11 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { duration } from '../base/clock.ts'
+import type { InboundState } from '../store/inbound-operations.ts'
+import { inboundMessage } from '../store/inbound-queries.ts'
 import { neededCiphertextFiles } from '../store/outbound-queries.ts'
 import type { DueWork } from '../store/work-rows.ts'
-import type { BridgeContext } from './bridge-context.ts'
+import { type BridgeContext, removeDirectory } from './bridge-context.ts'
 
 /** How often rows and files that ended are put away. */
 const EVERY_MS = 6 * duration.hour
@@ -48,6 +50,7 @@ async function keepHouse(context: BridgeContext, enqueue: (due: readonly DueWork
     if (pruned < PRUNE_BATCH) break
   }
   await sweepOutbound(context)
+  await sweepInbound(context)
 }
 
 /** Removes ciphertexts that no row needs and no stage is about to commit. */
@@ -59,3 +62,15 @@ async function sweepOutbound(context: BridgeContext): Promise<void> {
     if (!needed.has(name)) await rm(join(outbound, name), { force: true })
   }
 }
+
+/** Removes blocks of messages that ended or went with their account; those of a quarantined one stay (design 8.3). */
+async function sweepInbound(context: BridgeContext): Promise<void> {
+  const { inbound } = context.directories
+  for (const name of await readdir(inbound)) {
+    const message = inboundMessage(context.store.read, Number(name))
+    if (message === undefined || ENDED.has(message.state)) await removeDirectory(join(inbound, name))
+  }
+}
+
+/** Nothing reads the blocks of these any more. */
+const ENDED: ReadonlySet<InboundState> = new Set(['delivered', 'hidden', 'duplicate', 'expired'])

@@ -198,7 +198,7 @@ export function neededCiphertextFiles(read: ReadConnection): string[] {
     .all<{ readonly file: string }>(
       `SELECT DISTINCT file FROM outbound_copies JOIN outbound_blocks ON copy_id = outbound_copies.id
        JOIN outbound_messages ON outbound_id = outbound_messages.id
-       WHERE outbound_blocks.posted_ms IS NULL AND outbound_messages.state <> 'cancelled'`,
+       WHERE outbound_blocks.posted_ms IS NULL AND outbound_messages.state NOT IN ('posted', 'done', 'cancelled')`,
     )
     .map((row) => row.file)
 }
