@@ -24,6 +24,7 @@ import {
 } from '../../store/outbound-queries.ts'
 import {
   type BridgeContext,
+  OUTBOUND_WORK_PREFIX,
   ownTransport,
   removeDirectory,
   requireAccount,
@@ -31,6 +32,8 @@ import {
 } from '../bridge-context.ts'
 import { encodeBlocks, type RecipientDemand } from '../encode-blocks.ts'
 import { convertMimeToCm, type OutgoingContent } from '../mime/mime-to-cm.ts'
+import { reportDelay } from '../report-delay.ts'
+import { GIVE_UP_AFTER_MS } from '../retry-delay.ts'
 import type { Stage, StageContext } from '../worker.ts'
 
 /** The largest message takes minutes to sign and encrypt on a slow machine; a stuck thread is ended after this. */
@@ -54,19 +57,21 @@ export function createEncodeStage(context: BridgeContext): Stage {
     const outboundId = Number(stage.lease.row.slice(2))
     const message = outboundMessage(context.store.read, outboundId)
     if (message === undefined) return { kind: 'lease-lost' }
-    const workDirectory = join(context.directories.outbound, `work-${randomUUID()}`)
+    const workDirectory = join(context.directories.outbound, `${OUTBOUND_WORK_PREFIX}${randomUUID()}`)
     await mkdir(workDirectory, { mode: 0o700 })
+    const kept: string[] = []
     try {
-      const { copies, failures } = await encodeAll({ context, stage, message, workDirectory })
+      const { copies, failures } = await encodeOrGiveUp({ context, stage, message, workDirectory, kept })
       const outcome = await context.store.write('finishEncode', {
         lease: stage.lease,
         outboundId,
         copies,
         failures,
       })
-      for (const { file } of copies) context.freshCiphertexts.delete(file)
       return outcome.kind === 'ok' ? { kind: 'moved', due: outcome.due } : outcome
     } finally {
+      // Needed by rows now, or by nobody.
+      for (const file of kept) context.freshCiphertexts.delete(file)
       await removeDirectory(workDirectory)
     }
   }
@@ -77,18 +82,48 @@ interface Encoding {
   readonly stage: StageContext
   readonly message: OutboundMessage
   readonly workDirectory: string
+  /** Names of the ciphertexts made so far. */
+  readonly kept: string[]
 }
 
-async function encodeAll(
-  encoding: Encoding,
-): Promise<{ readonly copies: EncodedCopy[]; readonly failures: RecipientResolution[] }> {
+interface Encoded {
+  readonly copies: EncodedCopy[]
+  readonly failures: RecipientResolution[]
+}
+
+/** What cannot be encoded for three days never will be: its sender is told (design 7.9). */
+async function encodeOrGiveUp(encoding: Encoding): Promise<Encoded> {
+  const { context, stage, message } = encoding
+  try {
+    return await encodeAll(encoding)
+  } catch (cause) {
+    if (stage.signal.aborted) throw cause
+    await reportDelay(context, message)
+    if (context.clock.now() - message.acceptedMs < GIVE_UP_AFTER_MS) throw cause
+    context.log.error({ row: stage.lease.row, cause }, 'a message could not be encoded, given up')
+    const failures = waitingRecipients(context, message.id).map(({ id, address }) => ({
+      recipientId: id,
+      kind: 'failed' as const,
+      statusCode: '5.0.0',
+      diagnostic: `${address}: the message could not be encrypted`,
+    }))
+    return { copies: [], failures }
+  }
+}
+
+function waitingRecipients(context: BridgeContext, outboundId: number): OutboundRecipient[] {
+  return outboundRecipients(context.store.read, outboundId).filter(
+    ({ state, copyId }) => state === 'resolved' && copyId === null,
+  )
+}
+
+async function encodeAll(encoding: Encoding): Promise<Encoded> {
   const { context, message, workDirectory } = encoding
   const all = outboundRecipients(context.store.read, message.id)
   const failures: RecipientResolution[] = []
   const ready: ReadyRecipient[] = []
-  for (const recipient of all) {
-    if (recipient.state !== 'resolved' || recipient.copyId !== null) continue
-    const read = readRecipient(context, message, recipient)
+  for (const recipient of waitingRecipients(context, message.id)) {
+    const read = await readUsable(context, message, recipient)
     if ('kind' in read) failures.push(read)
     else ready.push(read)
   }
@@ -121,17 +156,36 @@ async function readContent(encoding: Encoding, workDirectory: string): Promise<O
   return convertMimeToCm({ index, openRange: read }, workDirectory)
 }
 
+/** A key that cannot be encrypted to today fails its recipient only (design 7.8). */
+async function readUsable(
+  context: BridgeContext,
+  message: OutboundMessage,
+  recipient: OutboundRecipient,
+): Promise<ReadyRecipient | RecipientResolution> {
+  const read = readRecipient(context, message, recipient)
+  if ('kind' in read) return read
+  const nowMs = context.clock.now()
+  const parsed = await context.pool.run('parseCertificate', { input: read.certificate, nowMs })
+  if (parsed.kind === 'refused') return unusable(recipient, `its key cannot be used (${parsed.reason})`)
+  const { canEncrypt } = parsed.certificate
+  return canEncrypt.kind === 'no' ? unusable(recipient, `its key is ${canEncrypt.reason}`) : read
+}
+
+function unusable(recipient: OutboundRecipient, diagnostic: string): RecipientResolution {
+  return {
+    recipientId: recipient.id,
+    kind: 'failed',
+    statusCode: '5.7.5',
+    diagnostic: `${recipient.address}: ${diagnostic}`,
+  }
+}
+
 function readRecipient(
   context: BridgeContext,
   message: OutboundMessage,
   recipient: OutboundRecipient,
 ): ReadyRecipient | RecipientResolution {
-  const fail = (diagnostic: string): RecipientResolution => ({
-    recipientId: recipient.id,
-    kind: 'failed',
-    statusCode: '5.7.5',
-    diagnostic: `${recipient.address}: ${diagnostic}`,
-  })
+  const fail = (diagnostic: string) => unusable(recipient, diagnostic)
   const contact =
     recipient.keyId === null
       ? undefined
@@ -217,7 +271,7 @@ async function encodeCopy(copy: CopyEncoding): Promise<EncodedCopy> {
     random: context.random,
     signal: stage.signal,
   })
-  return { ...copyRow(encoded, group, await keepCiphertext(context, encoded)), blocks }
+  return { ...copyRow(encoded, group, await keepCiphertext(copy, encoded)), blocks }
 }
 
 function senderText(account: Account): string {
@@ -265,8 +319,9 @@ function copyRow(
 }
 
 /** Moves the ciphertext where posting finds it, durably, before any row speaks of it. */
-async function keepCiphertext(context: BridgeContext, encoded: EncodedMessage): Promise<string> {
+async function keepCiphertext({ context, kept }: Encoding, encoded: EncodedMessage): Promise<string> {
   const file = `${randomUUID()}.pgp`
+  kept.push(file)
   context.freshCiphertexts.add(file)
   await syncPath(encoded.ciphertextPath)
   await rename(encoded.ciphertextPath, join(context.directories.outbound, file))
