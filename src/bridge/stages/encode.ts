@@ -31,6 +31,7 @@ import {
   requireSecretKey,
 } from '../bridge-context.ts'
 import { encodeBlocks, type RecipientDemand } from '../encode-blocks.ts'
+import { headerOnlyRecipients } from '../header-recipients.ts'
 import { convertMimeToCm, type OutgoingContent } from '../mime/mime-to-cm.ts'
 import { reportDelay } from '../report-delay.ts'
 import { GIVE_UP_AFTER_MS } from '../retry-delay.ts'
@@ -128,8 +129,15 @@ async function encodeAll(encoding: Encoding): Promise<Encoded> {
     else ready.push(read)
   }
   if (ready.length === 0) return { copies: [], failures }
-  const content = await readContent(encoding, workDirectory)
-  const display = displayRecipients(context, message, all)
+  const index = await indexMessage(readOriginal(encoding))
+  const openRange = (range: { readonly start: number; readonly end: number }) => readOriginal(encoding, range)
+  const content = await convertMimeToCm({ index, openRange }, workDirectory)
+  const { accountId } = message
+  const { headerBytes } = index
+  const display = [
+    ...displayRecipients(context, message, all),
+    ...headerOnlyRecipients({ read: context.store.read, accountId, headerBytes, envelope: all }),
+  ]
   const account = requireAccount(context, message.accountId)
   const copies: EncodedCopy[] = []
   for (const group of groupCopies(ready)) {
@@ -145,15 +153,13 @@ function groupCopies(ready: readonly ReadyRecipient[]): ReadyRecipient[][] {
   return shared.length > 0 ? [shared, ...alone] : alone
 }
 
-async function readContent(encoding: Encoding, workDirectory: string): Promise<OutgoingContent> {
-  const { context, message } = encoding
-  const read = (range?: { readonly start: number; readonly end: number }) => {
-    const bytes = context.store.readBlob(message.blobId, range)
-    if (bytes === undefined) throw new Error('the bytes of an outbound message are gone')
-    return bytes
-  }
-  const index = await indexMessage(read())
-  return convertMimeToCm({ index, openRange: read }, workDirectory)
+function readOriginal(
+  { context, message }: Encoding,
+  range?: { readonly start: number; readonly end: number },
+): AsyncIterable<Uint8Array> {
+  const bytes = context.store.readBlob(message.blobId, range)
+  if (bytes === undefined) throw new Error('the bytes of an outbound message are gone')
+  return bytes
 }
 
 /** A key that cannot be encrypted to today fails its recipient only (design 7.8). */
@@ -213,7 +219,7 @@ function readRecipient(
   }
 }
 
-/** To and Cc of the whole message, for copies that do not go to them (CM message, trap 2). */
+/** To and Cc of the envelope, for copies that do not go to them (CM message, trap 2). */
 function displayRecipients(
   context: BridgeContext,
   message: OutboundMessage,
