@@ -49,6 +49,8 @@ export interface WorkerOptions {
 }
 
 const RECONCILE_EVERY_MS = duration.minute
+/** After the queue was away: its jobs are added again as soon as it is back. */
+const RECONCILE_SOON_MS = 2 * duration.second
 /** Rows looked at per pass of the reconciler; the next pass takes the next ones. */
 const RECONCILE_ROWS = 10_000
 /** Time running stages get to end when the bridge closes. */
@@ -60,6 +62,8 @@ export class StageWorker {
   /** Rows this process claims or runs right now, with the number of jobs that do. */
   readonly #running = new Map<string, number>()
   #cancelReconcile: (() => void) | undefined
+  /** The next pass of the reconciler comes soon, because the queue was away. */
+  #isLookingSoon: boolean = false
   #reconciling: Promise<void> = Promise.resolve()
 
   constructor(options: WorkerOptions) {
@@ -76,26 +80,27 @@ export class StageWorker {
     this.#scheduleReconcile()
   }
 
-  /** Puts rows that became due into the queue. A queue that is away is no failure: the reconciler comes again. */
+  /** Puts rows that became due into the queue. A queue that is away is no failure: the reconciler adds the rest. */
   async enqueue(due: readonly DueWork[]): Promise<void> {
-    const { queue, clock, log } = this.#options
+    const { queue, clock } = this.#options
     for (const { row, stage, attempt, nextAttemptMs } of due) {
       const delayMs = Math.max(0, nextAttemptMs - clock.now())
       const added = await queue.add({ row, stage, attempt, delayMs })
-      if (added.kind === 'unavailable')
-        log.warn({ row, reason: added.reason }, 'the job queue is away; retried within a minute')
+      if (added.kind === 'added') continue
+      this.#queueIsAway({ row, reason: added.reason })
+      return
     }
   }
 
   /** Frees rows of ours that nothing runs (their last write failed), then adds the jobs that rows ask for and the queue does not have. */
   async reconcile(): Promise<void> {
-    const { queue, store, log, incarnation } = this.#options
+    const { queue, store, incarnation } = this.#options
     for (const row of leasedRows(store.read, incarnation)) {
       if (!this.#running.has(row)) await store.write('releaseLease', { row, incarnation })
     }
     const pending = await queue.pendingIds()
     if (pending.kind === 'unavailable') {
-      log.warn({ reason: pending.reason }, 'the job queue is away; retried within a minute')
+      this.#queueIsAway({ reason: pending.reason })
       return
     }
     const missing = waitingWork(store.read, RECONCILE_ROWS).filter((due) => !pending.ids.has(jobId(due)))
@@ -109,12 +114,22 @@ export class StageWorker {
     await this.#options.queue.close(DRAIN_MS)
   }
 
-  #scheduleReconcile(): void {
-    this.#cancelReconcile = this.#options.clock.after(RECONCILE_EVERY_MS, () => {
+  /** The queue itself says in the log when it goes away and when it is back; here it is only looked at sooner. */
+  #queueIsAway(fields: Readonly<Record<string, unknown>>): void {
+    this.#options.log.debug(fields, 'the job queue is away; its jobs are added again when it is back')
+    if (this.#isLookingSoon || this.#closing.signal.aborted) return
+    this.#isLookingSoon = true
+    this.#scheduleReconcile(RECONCILE_SOON_MS)
+  }
+
+  #scheduleReconcile(delayMs: number = RECONCILE_EVERY_MS): void {
+    this.#cancelReconcile?.()
+    this.#cancelReconcile = this.#options.clock.after(delayMs, () => {
+      this.#isLookingSoon = false
       this.#reconciling = this.reconcile()
         .catch((cause: unknown) => this.#options.log.error({ cause }, 'the reconciler failed'))
         .then(() => {
-          if (!this.#closing.signal.aborted) this.#scheduleReconcile()
+          if (!this.#closing.signal.aborted && !this.#isLookingSoon) this.#scheduleReconcile()
         })
     })
   }

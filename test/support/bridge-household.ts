@@ -94,6 +94,15 @@ export class Household {
     return served.end(signal)
   }
 
+  /** Stops the process as a laptop's lid does; `wake` lets it go on. */
+  sleep(): void {
+    process.kill(this.ready.pid, 'SIGSTOP')
+  }
+
+  wake(): void {
+    process.kill(this.ready.pid, 'SIGCONT')
+  }
+
   /** Starts the bridge again (or for the first time) on its directory; it has other ports then. */
   async restart(): Promise<void> {
     const settings = ['poll.seconds=0.2', ...this.#settings].flatMap((value) => ['--set', value])
