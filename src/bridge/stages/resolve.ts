@@ -1,6 +1,6 @@
 import { duration } from '../../base/clock.ts'
 import { isSameAddress } from '../../mail/address.ts'
-import { contactByKeyId } from '../../store/contact-queries.ts'
+import { addressesOfKey, contactByKeyId } from '../../store/contact-queries.ts'
 import type { RecipientResolution } from '../../store/outbound-operations.ts'
 import {
   type OutboundMessage,
@@ -9,6 +9,7 @@ import {
   outboundRecipients,
 } from '../../store/outbound-queries.ts'
 import type { BridgeContext } from '../bridge-context.ts'
+import type { UnusableKey } from '../key-lookup.ts'
 import { reportDelay } from '../report-delay.ts'
 import { GIVE_UP_AFTER_MS, retryDelayMs } from '../retry-delay.ts'
 import { timed } from '../timed.ts'
@@ -84,6 +85,10 @@ function failed(recipient: OutboundRecipient, statusCode: string, diagnostic: st
   }
 }
 
+function unusableKey(address: string, { reason }: UnusableKey): string {
+  return `the key of ${address} cannot be used: ${reason}`
+}
+
 async function lookUpAddress(
   context: BridgeContext,
   { accountId }: OutboundMessage,
@@ -115,13 +120,15 @@ async function lookUpAddress(
       const [unusable] = outcome.unusable
       return unusable === undefined
         ? failed(recipient, '5.1.1', `no key is announced for ${address}`)
-        : failed(recipient, '5.7.5', `the key of ${address} cannot be used: ${unusable.reason}`)
+        : failed(recipient, '5.7.5', unusableKey(address, unusable))
     }
     case 'one': {
       // A key we cannot ask about today is used as it is, unless it has not been seen for too long.
       const isStale = context.clock.now() - binding.contact.fetchedMs > REFRESH_AFTER_MS
       if (outcome.kind === 'unreachable' && isStale) return { kind: 'unreachable', reason: outcome.reason }
       const { keyId } = binding.contact
+      const unusable = outcome.kind === 'answered' && outcome.unusable.find((key) => key.keyId === keyId)
+      if (unusable) return failed(recipient, '5.7.5', unusableKey(address, unusable))
       return { kind: 'decided', resolution: { recipientId: recipient.id, kind: 'resolved', keyId } }
     }
   }
@@ -143,12 +150,17 @@ async function refreshPinned(
     const [found] = outcome.found
     if (found === undefined) {
       if (outcome.kind === 'unreachable') return { kind: 'unreachable', reason: outcome.reason }
-      return failed(recipient, '5.1.1', `no key ${keyId} is announced`)
+      const [unusable] = outcome.unusable
+      return unusable === undefined
+        ? failed(recipient, '5.1.1', `no key ${keyId} is announced`)
+        : failed(recipient, '5.7.5', unusableKey(recipient.address, unusable))
     }
-    const isKeyAddress = recipient.address.toLowerCase().startsWith(`${keyId}@`)
-    if (!isKeyAddress && !found.addresses.some((one) => isSameAddress(one, recipient.address))) {
-      return failed(recipient, '5.1.4', `the key ${keyId} does not carry the address ${recipient.address}`)
-    }
+  }
+  // Also for a key that another message brought in meanwhile.
+  const addresses = addressesOfKey(context.store.read, accountId, keyId) ?? []
+  const isKeyAddress = recipient.address.toLowerCase().startsWith(`${keyId}@`)
+  if (!isKeyAddress && !addresses.some((one) => isSameAddress(one, recipient.address))) {
+    return failed(recipient, '5.1.4', `the key ${keyId} does not carry the address ${recipient.address}`)
   }
   return { kind: 'decided', resolution: { recipientId: recipient.id, kind: 'resolved', keyId } }
 }
