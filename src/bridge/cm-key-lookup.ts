@@ -21,7 +21,7 @@ import type { KeyLookup, LookupOutcome, UnusableKey } from './key-lookup.ts'
  * fingerprint is the one asked for, and the key really carries the address. Nothing is stored here.
  */
 
-/** Keys that one address may have before we stop asking for more: each costs a fetch and a verification. */
+/** Keys that may claim one address: each costs a fetch and a verification. With more, none is taken. */
 const MAX_CLAIMS = 16
 
 /** Proof of work of a key that is only read is not asked for (CM wire 8.9). */
@@ -86,7 +86,14 @@ async function collectClaims(collecting: Collecting, key: BlockKey): Promise<voi
   if (reply.kind !== 'block') return
   const claims = parseAddressClaims(reply.text) ?? []
   const ids = new Set(claims.flatMap((record) => (record.kind === 'signed' ? [record.claim.keyId] : [])))
-  for (const keyId of [...ids].slice(0, MAX_CLAIMS)) {
+  ids.delete(undefined)
+  const [first] = ids
+  if (first !== undefined && ids.size > MAX_CLAIMS) {
+    // The right key may lie behind a stranger's many claims: what could be found before it is no answer.
+    result.unusable.push({ keyId: first, reason: `more than ${MAX_CLAIMS} keys claim the address` })
+    return
+  }
+  for (const keyId of ids) {
     if (keyId === undefined) continue
     const fetched = await fetchKey(context, session, keyId)
     if (fetched === undefined) continue
