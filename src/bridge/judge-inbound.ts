@@ -24,6 +24,8 @@ export interface Sender {
   readonly userId: string
   readonly addresses: readonly string[]
   readonly announcement: string
+  /** Date of the announcement, milliseconds. */
+  readonly announcedMs: number
   readonly firstSeenMs: number
 }
 
@@ -60,15 +62,29 @@ export async function judgeInbound(context: BridgeContext, given: Given): Promis
   const rivals =
     found.sender === undefined ? NO_RIVALS : await findRivals(context, given.account, found.sender)
   const contacts = [...found.contacts, ...rivals.contacts]
+  const sender = newest(found.sender, contacts)
   const judgment = await judgeMessage(given.opened, {
     owner: given.account.keyId,
-    certificates: certificatesOf(context, given, found.sender),
+    certificates: certificatesOf(context, given, sender),
     nowMs: context.clock.now(),
     verify: (given) => context.pool.run('verifyDetachedFile', given, { timeLimitMs: VERIFY_TIME_MS }),
   })
-  const judged = combine(context, given, { ...found, contacts, judgment, collidingKeys: rivals.keyIds })
+  const judged = combine(context, given, {
+    ...found,
+    sender,
+    contacts,
+    judgment,
+    collidingKeys: rivals.keyIds,
+  })
   if (found.sender === undefined) return { kind: 'sender-unknown', reason: found.reason, judged }
   return { kind: 'judged', judged, heldUntilMs: judgment.verdict.heldUntilMs }
+}
+
+/** The sender as just announced: a signature may be by a subkey that is newer than what we knew. */
+function newest(sender: Sender | undefined, contacts: readonly ContactRecord[]): Sender | undefined {
+  const fresh = contacts.find(({ keyId }) => keyId === sender?.keyId)
+  if (sender === undefined || fresh === undefined || fresh.announcedMs < sender.announcedMs) return sender
+  return { ...fresh, firstSeenMs: sender.firstSeenMs }
 }
 
 interface FoundSender {
