@@ -222,12 +222,14 @@ function insertAnnouncement(tx: WriteTransaction, accountId: AccountId, found: F
 }
 
 function acknowledgeRecipient(tx: WriteTransaction, accountId: AccountId, id: AcknowledgmentId): DueWork[] {
-  const row = tx
+  // One key under two addresses of the envelope is two recipients with one acknowledgment.
+  const rows = tx
     .sql(
       `UPDATE outbound_recipients SET state = 'acknowledged', acknowledged_ms = ?1 WHERE acknowledgment_id = ?2 AND state IN ('posted', 'unconfirmed')
          AND outbound_id IN (SELECT id FROM outbound_messages WHERE account_id = ?3) RETURNING outbound_id, notify`,
     )
-    .get(tx.nowMs, id, accountId)
+    .all(tx.nowMs, id, accountId)
+  const [row] = rows
   if (row === undefined) return []
   const outboundId = Number(row.outbound_id)
   tx.sql(
@@ -235,7 +237,8 @@ function acknowledgeRecipient(tx: WriteTransaction, accountId: AccountId, id: Ac
        (SELECT 1 FROM outbound_recipients WHERE outbound_id = ?1 AND state = 'posted')`,
   ).run(outboundId)
   showDelivery(tx, outboundId)
-  return String(row.notify).split(',').includes('success') ? [scheduleReport(tx, accountId, outboundId)] : []
+  const isReportWanted = rows.some(({ notify }) => String(notify).split(',').includes('success'))
+  return isReportWanted ? [scheduleReport(tx, accountId, outboundId)] : []
 }
 
 function isDuplicate(tx: WriteTransaction, accountId: AccountId, fingerprint: string | null): boolean {

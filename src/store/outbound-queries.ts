@@ -175,7 +175,7 @@ export function acknowledgmentBlock(read: ReadConnection, blockId: number): Unpo
   return row === undefined ? undefined : toBlock(row)
 }
 
-/** Acknowledgments an account waits for, oldest message first, at most `limit`. */
+/** Acknowledgments an account waits for, at most `limit`: any of them, so that many that never come hide none that do. */
 export function openAcknowledgments(
   read: ReadConnection,
   accountId: AccountId,
@@ -185,7 +185,7 @@ export function openAcknowledgments(
     `SELECT acknowledgment_id, outbound_recipients.posted_ms FROM outbound_recipients
      JOIN outbound_messages ON outbound_id = outbound_messages.id
      WHERE account_id = ? AND outbound_recipients.state = 'posted' AND acknowledgment_id IS NOT NULL
-     ORDER BY outbound_recipients.posted_ms LIMIT ?`,
+     ORDER BY random() LIMIT ?`,
     accountId,
     limit,
   )

@@ -76,8 +76,13 @@ function pollDelay(context: BridgeContext, account: Account): number {
 function planPass(context: BridgeContext, account: Account): Pass {
   const startedMs = context.clock.now()
   const { succeededMs, fullMs } = pollTimes(context.store.read, account.id)
-  const isFull = succeededMs === null || fullMs === null || startedMs - fullMs >= FULL_EVERY_MS
-  const asksOld = isFull || startedMs % OLD_EVERY_MS < context.pollMs
+  // A last look in the future is of a clock that was wrong: it says nothing about what we have seen.
+  const isFull =
+    succeededMs === null ||
+    fullMs === null ||
+    Math.max(succeededMs, fullMs) > startedMs ||
+    startedMs - fullMs >= FULL_EVERY_MS
+  const asksOld = isFull || Math.floor(startedMs / OLD_EVERY_MS) > Math.floor(succeededMs / OLD_EVERY_MS)
   return {
     account,
     startedMs,
