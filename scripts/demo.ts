@@ -24,13 +24,7 @@ const HOME_SETTINGS = [
   `cmServer.listen=${CM_SERVER}`,
   `cmServer.authFile=${DIRECTORY}auth.txt`,
 ]
-const MALLORYS_SETTINGS = [
-  'smtp.port=0',
-  'smtp.tlsPort=0',
-  'imap.port=0',
-  'imap.tlsPort=0',
-  'poll.seconds=1',
-]
+const MALLORYS_SETTINGS = ['smtp.port=0', 'smtp.tlsPort=0', 'imap.port=0', 'imap.tlsPort=0', 'poll.seconds=1']
 
 interface Role {
   readonly address: string

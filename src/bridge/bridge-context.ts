@@ -40,6 +40,8 @@ export interface BridgeContext {
   readonly pollMs: number
   /** True while the owner has an IMAP session. */
   readonly isConnected: (accountId: AccountId) => boolean
+  /** Unknown addresses are looked up at the account's own servers (`lookup.ownServers`). */
+  readonly asksOwnServers: boolean
   /** `host:port` that may be contacted although the network named them and they are private (design 8.4). */
   readonly privateServers: readonly string[]
 }

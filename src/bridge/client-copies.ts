@@ -1,8 +1,9 @@
 import type { Uid } from '../imap/port.ts'
 import type { AccountId } from '../store/ids.ts'
-import { findMailboxState, listSummaries, loadRecords } from '../store/mailbox-queries.ts'
+import { findMailboxState, loadRecords } from '../store/mailbox-queries.ts'
 import type { ReadConnection } from '../store/read-connection.ts'
 import { SENT } from '../store/sent-copy.ts'
+import { newestUids } from '../store/submission-queries.ts'
 
 /** Newest messages of a mailbox that are looked at: a client's copy of what it submits lies among the last ones. */
 const LOOKED_AT = 50
@@ -27,9 +28,7 @@ function newestWithId(
 ): Uid[] {
   const mailbox = findMailboxState(read, where.accountId, where.mailboxName)
   if (mailbox === undefined) return []
-  const newest = listSummaries(read, mailbox.id).slice(-LOOKED_AT)
-  const uids = newest.map(({ uid }) => uid)
-  return loadRecords(read, mailbox.id, uids)
+  return loadRecords(read, mailbox.id, newestUids(read, mailbox.id, LOOKED_AT))
     .filter(({ index }) => index.envelope.messageId === where.messageId)
     .map(({ uid }) => uid)
 }

@@ -7,6 +7,7 @@ import { type BlockKey, type KeyId, keyAnnouncementKey } from '../cm/ids.ts'
 import type { ServerAddress } from '../cm/transport.ts'
 import { addressSpellings, isSameAddress } from '../mail/address.ts'
 import type { ContactRecord } from '../store/contact-operations.ts'
+import type { AccountId } from '../store/ids.ts'
 import {
   type CmContext,
   namedServersRequest,
@@ -30,15 +31,21 @@ const NO_DEMAND = { bits: 0, matches: 0 }
 export function createCmKeyLookup(context: CmContext): KeyLookup {
   return {
     async byAddress(accountId, address, signal) {
-      const servers = ownServers(requireAccount(context, accountId))
+      const servers = askedServers(context, accountId)
       return race(signal, () => findByAddress(context, servers, address))
     },
     async byKeyId(accountId, keyId, { hints, signal }) {
-      const own = ownServers(requireAccount(context, accountId))
-      const lists = [own, ...hints.map(serversOfTransport)].filter((servers) => servers.length > 0)
+      const lists = [askedServers(context, accountId), ...hints.map(serversOfTransport)].filter(
+        (servers) => servers.length > 0,
+      )
       return race(signal, () => findByKeyId(context, lists, keyId))
     },
   }
+}
+
+/** The account's own servers, unless the settings keep look-ups from them (`lookup.ownServers`, design 9). */
+function askedServers(context: CmContext, accountId: AccountId): readonly ServerAddress[] {
+  return context.asksOwnServers ? ownServers(requireAccount(context, accountId)) : []
 }
 
 /** Answers `unreachable` when the time is up; the look-up then ends by its own time-outs. */

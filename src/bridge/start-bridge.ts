@@ -58,6 +58,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     freshCiphertexts: new Set(),
     pollMs: config.poll.seconds * 1000,
     isConnected: (accountId) => connected.has(accountId),
+    asksOwnServers: config.lookup.ownServers,
     privateServers: config.cm.privateServers,
   }
   const context: BridgeContext = { ...base, lookup: createCmKeyLookup(base) }

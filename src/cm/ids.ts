@@ -19,11 +19,6 @@ export type AcknowledgmentId = Brand<string, 'AcknowledgmentId'>
 
 const HEX_ID = /^[0-9a-fA-F]{40}$/
 
-/** Any 40 hex digits, in either case. */
-export function isHexId(text: string): boolean {
-  return HEX_ID.test(text)
-}
-
 function parseHexId<Id extends string>(text: string): Id | undefined {
   return HEX_ID.test(text) ? (text.toLowerCase() as Id) : undefined
 }

@@ -97,10 +97,10 @@ export const submissionOperations = {
     return { kind: 'accepted', outboundId, due }
   },
 
-  /** Makes our Sent copy, unless the client's came meanwhile. */
+  /** Makes our Sent copy, unless the client's came meanwhile (`clientUid`: where it was found in Sent, or null). */
   makeSentCopy(
     tx: WriteTransaction,
-    args: { readonly lease: Lease; readonly outboundId: number },
+    args: { readonly lease: Lease; readonly outboundId: number; readonly clientUid: Uid | null },
   ): 'done' | 'lease-lost' {
     if (!holdsLease(tx, args.lease)) return 'lease-lost'
     const row = tx
@@ -112,13 +112,18 @@ export const submissionOperations = {
       .get(args.outboundId)
     const sent = row === undefined ? undefined : findMailbox(tx, Number(row.account_id), SENT)
     if (row !== undefined && sent !== undefined) {
-      const uid = insertMessage(tx, {
-        mailbox: sent,
-        content: { storedBlobId: row.blob_id as Uint8Array, sizeBytes: Number(row.size) },
-        flags: ['\\Seen'],
-        internalDateMs: tx.nowMs,
-      })
-      tx.sql(`UPDATE submissions SET sent_copy = 'ours', sent_uid = ? WHERE id = ?`).run(uid, Number(row.id))
+      const ours = () =>
+        insertMessage(tx, {
+          mailbox: sent,
+          content: { storedBlobId: row.blob_id as Uint8Array, sizeBytes: Number(row.size) },
+          flags: ['\\Seen'],
+          internalDateMs: tx.nowMs,
+        })
+      tx.sql('UPDATE submissions SET sent_copy = ?, sent_uid = ? WHERE id = ?').run(
+        args.clientUid === null ? 'ours' : 'client',
+        args.clientUid ?? ours(),
+        Number(row.id),
+      )
       showDelivery(tx, args.outboundId)
     }
     endWork(tx, args.lease.row)
@@ -175,13 +180,15 @@ export const submissionOperations = {
   },
 }
 
+/** The same submission that is on its way or got through: one that failed for everybody is tried anew. */
 function findEarlier(tx: WriteTransaction, args: SubmittedMessage): number | undefined {
   if (args.messageId === null) return undefined
   const row = tx
     .sql(
       `SELECT outbound_id FROM submissions JOIN outbound_messages ON outbound_id = outbound_messages.id
        WHERE submissions.account_id = ? AND submissions.message_id = ? AND recipients_digest = ? AND content_digest = ?
-         AND submitted_ms > ? AND state <> 'cancelled'`,
+         AND submitted_ms > ? AND state <> 'cancelled'
+         AND EXISTS (SELECT 1 FROM outbound_recipients AS r WHERE r.outbound_id = outbound_messages.id AND r.state <> 'failed')`,
     )
     .get(
       args.accountId,

@@ -1,4 +1,5 @@
-import type { AccountId } from './ids.ts'
+import type { Uid } from '../imap/port.ts'
+import type { AccountId, MailboxId } from './ids.ts'
 import type { ReadConnection } from './read-connection.ts'
 
 /** A submission whose Sent copy the client may still bring: since `sinceMs`, by Message-ID. */
@@ -30,4 +31,16 @@ export function submissionByContent(
     by.login,
     by.sinceMs,
   )?.outbound_id
+}
+
+/** The highest UIDs of a mailbox, at most `limit`, ascending: what came last, however large the mailbox is. */
+export function newestUids(read: ReadConnection, mailboxId: MailboxId, limit: number): Uid[] {
+  return read
+    .all<{ readonly uid: Uid }>(
+      'SELECT uid FROM messages WHERE mailbox_id = ? ORDER BY uid DESC LIMIT ?',
+      mailboxId,
+      limit,
+    )
+    .map(({ uid }) => uid)
+    .reverse()
 }

@@ -118,7 +118,8 @@ describe('import rules', () => {
   it('has no import cycle', () => {
     const graph = new Map<string, string[]>()
     for (const one of imports) {
-      if (isRelative(one.specifier) && !one.isTypeOnly) graph.set(one.from, [...(graph.get(one.from) ?? []), targetOf(one)])
+      if (isRelative(one.specifier) && !one.isTypeOnly)
+        graph.set(one.from, [...(graph.get(one.from) ?? []), targetOf(one)])
     }
     const done = new Set<string>()
     const cycles: string[] = []
@@ -152,12 +153,11 @@ describe('habits', () => {
   })
 
   it('has four files in base', () => {
-    expect(readdirSync(join(SRC, 'base')).sort()).toEqual([
-      'brand.ts',
-      'clock.ts',
-      'secret.ts',
-      'unreachable.ts',
-    ])
+    expect(
+      readdirSync(join(SRC, 'base'))
+        .filter((name) => name.endsWith('.ts'))
+        .sort(),
+    ).toEqual(['brand.ts', 'clock.ts', 'secret.ts', 'unreachable.ts'])
   })
 
   it('has a short README in every module, and a short one for the project', () => {
