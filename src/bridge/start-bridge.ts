@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
 import { createWorkerPool } from '../cm/workers/worker-pool.ts'
 import { createAccountMail } from '../store/account-mail.ts'
-import { accountByLogin, listAccounts } from '../store/account-queries.ts'
+import { accountByLogin, isMailboxOf, listAccounts } from '../store/account-queries.ts'
+
 import { createCertificateMemory } from '../store/certificate-memory.ts'
 import type { AccountId } from '../store/ids.ts'
 import type { DueWork } from '../store/work-rows.ts'
@@ -33,12 +34,20 @@ const PROOF_OF_WORK_THREADS = 1
 /** One for a long message, one for the short ones behind it. */
 const CRYPTO_THREADS = 2
 
+/** Passes of polling a login counts for: a client that only asks for STATUS comes again within that time. */
+const LOGIN_COUNTS_PASSES = 10
+
 /** Puts the parts together and starts them: what waits in rows goes on, accounts are announced and polled. */
 export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const { store, config, clock, log, randomBytes } = options
   const solver = createProofOfWorkSolver({ threads: PROOF_OF_WORK_THREADS })
   const pool = createWorkerPool({ threads: CRYPTO_THREADS, clock })
-  const connected = new ConnectedAccounts()
+  const connected = new ConnectedAccounts({
+    clock,
+    loginCountsMs: LOGIN_COUNTS_PASSES * config.poll.seconds * 1000,
+    hasOpenMailbox: (accountId) =>
+      store.tracker.watchedMailboxes().some((id) => isMailboxOf(store.read, id, accountId)),
+  })
   const base: CmContext = {
     store,
     clock,

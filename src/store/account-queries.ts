@@ -1,7 +1,7 @@
 import { Secret } from '../base/secret.ts'
 import type { KeyId } from '../cm/ids.ts'
 import type { AppPasswordScope } from './app-password.ts'
-import type { AccountId } from './ids.ts'
+import type { AccountId, MailboxId } from './ids.ts'
 import type { ReadConnection } from './read-connection.ts'
 import { open } from './vault.ts'
 
@@ -147,4 +147,11 @@ export function loadAuthKey(read: ReadConnection, accountId: AccountId): Secret<
   if (row === undefined || row.auth_key_id === null || row.sealed_auth_key === null) return undefined
   const bytes = open({ accountId, rowId: row.auth_key_id, purpose: 'auth-key' }, row.sealed_auth_key)
   return new Secret(Buffer.from(bytes).toString())
+}
+
+/** True when the mailbox is one of the account's. */
+export function isMailboxOf(read: ReadConnection, mailboxId: MailboxId, accountId: AccountId): boolean {
+  return (
+    read.get('SELECT 1 FROM mailboxes WHERE id = ? AND account_id = ?', mailboxId, accountId) !== undefined
+  )
 }

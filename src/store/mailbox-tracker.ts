@@ -31,6 +31,11 @@ export class MailboxTracker {
     }
   }
 
+  /** Mailboxes that sessions have open now. */
+  watchedMailboxes(): readonly MailboxId[] {
+    return [...this.#watchers.keys()]
+  }
+
   /** Every change of every mailbox; returns what ends it. */
   watchAll(listener: (change: PublishedChange) => void): () => void {
     this.#listeners.add(listener)
