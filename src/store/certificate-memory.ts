@@ -1,11 +1,23 @@
 import type { CertificateMemory, RememberedCertificate } from '../cm/port.ts'
 import type { Store } from './open-store.ts'
 import type { WriteTransaction } from './operation.ts'
+import type { ReadConnection } from './read-connection.ts'
 
 interface CertificateArgs {
   readonly hostPort: string
   readonly certificate: RememberedCertificate
 }
+
+/** How the owner's word on a changed certificate ends (design 9). */
+export type AcceptCertificateOutcome =
+  | { readonly kind: 'accepted'; readonly certificate: RememberedCertificate }
+  /** The server shows what is remembered. */
+  | { readonly kind: 'nothing-to-accept' }
+  /** Nobody of here has connected to it, or it is spelled another way in the accounts. */
+  | { readonly kind: 'no-such-server' }
+
+const SELECT_CHANGED = `SELECT changed_sha256 AS sha256, changed_description AS description, changed_seen_ms AS firstSeenMs
+  FROM server_certificates WHERE host_port = ?`
 
 export const certificateOperations = {
   /** First sight only: an existing record is left alone. */
@@ -32,6 +44,53 @@ export const certificateOperations = {
       `INSERT OR REPLACE INTO server_certificates (host_port, sha256, description, first_seen_ms) VALUES (?, ?, ?, ?)`,
     ).run(hostPort, certificate.sha256, certificate.description, certificate.firstSeenMs)
   },
+
+  /** The changed certificate that waits for the owner becomes the record. */
+  acceptCertificate(
+    tx: WriteTransaction,
+    { hostPort }: { readonly hostPort: string },
+  ): AcceptCertificateOutcome {
+    const changed = tx.sql(SELECT_CHANGED).get(hostPort) as RememberedCertificate | undefined
+    if (changed === undefined) return { kind: 'no-such-server' }
+    // The columns are NULL while nothing waits.
+    if ((changed.sha256 as string | null) === null) return { kind: 'nothing-to-accept' }
+    certificateOperations.replaceCertificate(tx, { hostPort, certificate: changed })
+    return { kind: 'accepted', certificate: { ...changed } }
+  },
+}
+
+/** A server's certificates as `cert list` shows them. */
+export interface ServerCertificate {
+  readonly hostPort: string
+  readonly remembered: RememberedCertificate
+  /** Another one that the server shows now and that waits for the owner. */
+  readonly changed: RememberedCertificate | null
+}
+
+interface CertificateRow {
+  readonly host_port: string
+  readonly sha256: string
+  readonly description: string
+  readonly first_seen_ms: number
+  readonly changed_sha256: string | null
+  readonly changed_description: string | null
+  readonly changed_seen_ms: number | null
+}
+
+/** Servers that were connected to, by HOST:PORT. */
+export function listServerCertificates(read: ReadConnection): ServerCertificate[] {
+  return read.all<CertificateRow>('SELECT * FROM server_certificates ORDER BY host_port').map((row) => ({
+    hostPort: row.host_port,
+    remembered: { sha256: row.sha256, description: row.description, firstSeenMs: row.first_seen_ms },
+    changed:
+      row.changed_sha256 === null
+        ? null
+        : {
+            sha256: row.changed_sha256,
+            description: row.changed_description ?? '',
+            firstSeenMs: row.changed_seen_ms ?? 0,
+          },
+  }))
 }
 
 /** What the owner is told of in a notice (design 9). */

@@ -18,7 +18,7 @@ import {
   type NewAccount,
   verifyAppPassword,
 } from '../../src/store/accounts.ts'
-import { createCertificateMemory } from '../../src/store/certificate-memory.ts'
+import { createCertificateMemory, listServerCertificates } from '../../src/store/certificate-memory.ts'
 import type { Store } from '../../src/store/open-store.ts'
 import { append, select } from '../contract/account-mail-session.ts'
 import { createTempDirectory, createTestClock, openTestStore } from '../support/store.ts'
@@ -212,5 +212,23 @@ describe('remembered certificates', () => {
     await memory.replace('h:1', certificate('cc'))
     expect(await memory.recall('h:1')).toEqual(certificate('cc'))
     expect(changes).toEqual(['reported bb', 'reported cc', 'replaced cc'])
+  })
+
+  it('change when the owner accepts, and only then', async () => {
+    const accept = (hostPort: string) => store.write('acceptCertificate', { hostPort })
+    const memory = createCertificateMemory({ store })
+    expect(await accept('h:1')).toEqual({ kind: 'no-such-server' })
+    await memory.remember('h:1', certificate('aa'))
+    await memory.remember('g:1', certificate('gg'))
+    expect(await accept('h:1')).toEqual({ kind: 'nothing-to-accept' })
+    await memory.reportChange('h:1', certificate('bb'))
+    expect(listServerCertificates(store.read)).toEqual([
+      { hostPort: 'g:1', remembered: certificate('gg'), changed: null },
+      { hostPort: 'h:1', remembered: certificate('aa'), changed: certificate('bb') },
+    ])
+    expect(await accept('h:1')).toEqual({ kind: 'accepted', certificate: certificate('bb') })
+    expect(await memory.recall('h:1')).toEqual(certificate('bb'))
+    expect(await memory.recall('g:1')).toEqual(certificate('gg'))
+    expect(await accept('h:1')).toEqual({ kind: 'nothing-to-accept' })
   })
 })
