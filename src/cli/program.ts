@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { registerAccount } from './account.ts'
+import { registerCert } from './cert.ts'
 import { CliError, exitCode } from './cli-error.ts'
 import { registerCmServer } from './cm-server.ts'
 import type { CliContext } from './context.ts'
@@ -17,6 +18,7 @@ const VERBS: readonly Register[] = [
   registerInit,
   registerServe,
   registerAccount,
+  registerCert,
   registerInfo,
   registerStatus,
   registerCmServer,

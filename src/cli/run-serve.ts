@@ -8,6 +8,7 @@ import type { InstallCertificates } from '../net/install-certificates.ts'
 import type { LockHolder } from '../store/instance-lock.ts'
 import { openStore } from '../store/open-store.ts'
 import { accountVerbs } from './account-verbs.ts'
+import { certificateVerbs } from './certificate-verbs.ts'
 import { checkPorts } from './check-ports.ts'
 import { CliError, exitCode } from './cli-error.ts'
 import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './context.ts'
@@ -96,7 +97,11 @@ async function compose(
     stack,
   )
   const addresses = { ...opened, cmServer }
-  const verbs = { ...accountVerbs(bridge.accounts), addresses: async () => addresses }
+  const verbs = {
+    ...accountVerbs(bridge.accounts),
+    ...certificateVerbs(store),
+    addresses: async () => addresses,
+  }
   const control = await startControlServer({ runDirectory, verbs, log })
   stack.defer(() => control.close())
   return { addresses, certificates }

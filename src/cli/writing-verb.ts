@@ -5,10 +5,11 @@ import { silentLog } from '../bridge/log.ts'
 import { acquireInstanceLock, type InstanceLock, type LockHolder } from '../store/instance-lock.ts'
 import { openStore } from '../store/open-store.ts'
 import { accountVerbs } from './account-verbs.ts'
+import { certificateVerbs } from './certificate-verbs.ts'
 import { CliError } from './cli-error.ts'
 import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './context.ts'
 import { askRunningBridge } from './control-client.ts'
-import type { ControlRequest } from './control-protocol.ts'
+import type { ControlRequest, ControlVerbs } from './control-protocol.ts'
 import { heldMessage } from './held-message.ts'
 
 /** Milliseconds to wait for another short verb, or for a bridge that is starting or ending. */
@@ -47,7 +48,8 @@ export async function runWritingVerb(
       const store = await openStore({ directory, clock, randomBytes, onFailure: () => undefined })
       try {
         const accounts = createAccountAdministration({ store, clock, randomBytes, log: silentLog })
-        const verb = accountVerbs(accounts)[request.verb]
+        const verbs: ControlVerbs = { ...accountVerbs(accounts), ...certificateVerbs(store) }
+        const verb = verbs[request.verb]
         if (verb === undefined) throw new Error(`no such verb: ${request.verb}`)
         return await verb(request.args)
       } finally {
