@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { duration } from '../../base/clock.ts'
+import type { Secret } from '../../base/secret.ts'
 import { acknowledgmentProofInput, encodeAcknowledgment } from '../../cm/acknowledgment.ts'
 import { acknowledgmentId, type BlockKey } from '../../cm/ids.ts'
 import { parseKeyAnnouncement } from '../../cm/key-announcement.ts'
@@ -11,6 +12,7 @@ import { PROOF_OF_WORK_FLOORS } from '../../cm/proof-of-work.ts'
 import { encodeTransport } from '../../cm/transport.ts'
 import { formatUtcTime } from '../../cm/utc-time.ts'
 import type { Account } from '../../store/account-queries.ts'
+import { DiskFullError } from '../../store/errors.ts'
 import type { AcknowledgmentPost, InboundEnd } from '../../store/inbound-operations.ts'
 import { type InboundMessage, inboundMessage } from '../../store/inbound-queries.ts'
 import type { NoticeDraft } from '../../store/report-operations.ts'
@@ -23,6 +25,8 @@ import { inboundBlockPath, inboundDirectory } from './fetch.ts'
 
 /** How long a message waits for its sender's key before it is shown as unverified: its body cannot change later (design 8.4). */
 const HOLD_MS = 10 * duration.minute
+/** Tries that throw are our fault or the message's: after this it is the message's. */
+const GIVE_UP_AFTER_MS = 3 * duration.day
 /** The largest message on a slow machine; a stuck thread is ended after this. */
 const OPEN_TIME_MS = duration.hour
 const ASK_AGAIN_MS = 30 * duration.second
@@ -38,7 +42,8 @@ export function createDecodeStage(context: BridgeContext): Stage {
     await mkdir(workDir, { recursive: true, mode: 0o700 })
     try {
       const account = requireAccount(context, stage.accountId)
-      return await decode({ context, stage, message, account, workDir })
+      const secretKey = requireSecretKey(context, stage.accountId)
+      return await decodeOrGiveUp({ context, stage, message, account, secretKey, workDir })
     } finally {
       await removeDirectory(workDir)
     }
@@ -50,7 +55,21 @@ interface Decoding {
   readonly stage: StageContext
   readonly message: InboundMessage
   readonly account: Account
+  readonly secretKey: Secret<string>
   readonly workDir: string
+}
+
+/** A message that made every try fail for days would never be seen: it is put aside, and its owner is told. */
+async function decodeOrGiveUp(decoding: Decoding): ReturnType<Stage> {
+  const { context, stage, message } = decoding
+  try {
+    return await decode(decoding)
+  } catch (cause) {
+    const isEarly = context.clock.now() - message.seenMs < GIVE_UP_AFTER_MS
+    if (isEarly || stage.signal.aborted || cause instanceof DiskFullError) throw cause
+    context.log.error({ row: stage.lease.row, cause }, 'a message could not be opened, given up')
+    return quarantine(decoding, 'opening it failed again and again')
+  }
 }
 
 async function decode(decoding: Decoding): ReturnType<Stage> {
@@ -103,8 +122,7 @@ async function openMessage(decoding: Decoding): Promise<OpenOutcome | DamagedBlo
   )
   if (joined.kind === 'damaged-block') return { kind: 'damaged-blocks', keys: [joined.key] }
   if (joined.kind === 'failed') return { kind: 'unreadable', reason: joined.reason }
-  const secretKeys = [requireSecretKey(context, account.id).reveal()]
-  const owner = { keyId: account.keyId, secretKeys }
+  const owner = { keyId: account.keyId, secretKeys: [decoding.secretKey.reveal()] }
   return context.pool.run('openCiphertext', { ciphertextPath, workDir, owner }, options)
 }
 
