@@ -137,8 +137,12 @@ export class Household {
   }
 
   /** Waits until the status satisfies. */
-  until(what: string, holds: (status: BridgeStatus) => boolean): Promise<void> {
-    return eventually(what, () => holds(this.status()))
+  until(
+    what: string,
+    holds: (status: BridgeStatus) => boolean,
+    timeoutMs: number = PATIENCE_MS,
+  ): Promise<void> {
+    return eventually(what, () => holds(this.status()), timeoutMs)
   }
 
   /** Waits until every accepted message is posted and every posted one acknowledged or failed, and nothing of it waits to be done. */
@@ -169,11 +173,15 @@ function authKeyOf(name: string): string {
 }
 
 /** Waits until `holds` gives true; looks 20 times a second. */
-export async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+export async function eventually(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  timeoutMs: number = PATIENCE_MS,
+): Promise<void> {
   await vi.waitFor(
     async () => {
       if (!(await holds())) throw new Error(`did not happen: ${what}`)
     },
-    { timeout: PATIENCE_MS, interval: 50 },
+    { timeout: timeoutMs, interval: 50 },
   )
 }
