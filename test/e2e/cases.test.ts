@@ -4,6 +4,7 @@ import type { ImapFlow } from 'imapflow'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Household } from '../support/bridge-household.ts'
 import { awaitMessage, fieldValues, listMailbox, smtpPort, withImap } from '../support/mail-program.ts'
+import { lastMessageAtServer } from '../support/message-at-server.ts'
 import { hasProgram } from '../support/programs.ts'
 import { playSmtpDialog } from '../support/smtp-dialog.ts'
 import { SmtpPeer } from '../support/smtp-peer.ts'
@@ -17,7 +18,7 @@ describe.skipIf(!hasProgram('redis-server'))('the cases', () => {
   let household: Household
   beforeAll(async () => {
     household = await Household.start({ people: ['alice', 'bob', 'carol', 'dan'] })
-  }, 60_000)
+  })
   afterAll(() => household.stop())
 
   /** Submits octets that end in CRLF exactly as they are, dot-stuffed at CRLF only; returns the reply to the final dot. */
@@ -95,6 +96,11 @@ describe.skipIf(!hasProgram('redis-server'))('the cases', () => {
     expect(text.endsWith('\r\n\r\nline one\r\nline two\r\nline threeend\r\n')).toBe(true)
     await household.untilQuiet()
     expect(await subjectsOf('carol')).not.toContain('M29 first')
+    const entries = await lastMessageAtServer(household, 'bob')
+    const header = entries.get('HEADER.TXT')?.toString('latin1').split('\n') ?? []
+    expect(header.filter((line) => /^subject:/i.test(line))).toHaveLength(1)
+    expect(header.filter((line) => /^(?:bcc|x-evil):/i.test(line))).toEqual([])
+    expect(entries.get('BODY.TXT')?.toString('latin1')).toBe('line one\nline two\nline threeend\n')
   })
 
   it('I16: RFC822.SIZE is the size of BODY[], in two sessions and after a restart', async () => {

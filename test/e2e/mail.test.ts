@@ -22,7 +22,7 @@ describe.skipIf(!hasProgram('redis-server'))('mail between two accounts', () => 
   let household: Household
   beforeAll(async () => {
     household = await Household.start({ people: ['alice', 'bob', 'carol'] })
-  }, 60_000)
+  })
   afterAll(() => household.stop())
 
   const send = async (letter: Parameters<typeof compose>[0], to = ['bob@example.net']) => {

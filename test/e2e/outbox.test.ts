@@ -20,7 +20,7 @@ describe.skipIf(!hasProgram('redis-server'))('the Outbox', () => {
     await send('The first')
     await withImap(household, household.person('bob'), (bob) => awaitMessage(bob, 'INBOX', 'The first'))
     await household.untilQuiet()
-  }, 60_000)
+  })
   afterAll(() => household.stop())
 
   const send = async (subject: string) => {

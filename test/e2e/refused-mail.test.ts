@@ -17,7 +17,7 @@ describe.skipIf(!hasProgram('redis-server'))('mail that is refused', () => {
   beforeAll(async () => {
     const settings = [`limits.messageBytes=${MAX_MESSAGE_BYTES}`]
     household = await Household.start({ people: ['alice', 'bob'], settings })
-  }, 60_000)
+  })
   afterAll(() => household.stop())
 
   const letter = (text: string) =>

@@ -15,7 +15,7 @@ describe.skipIf(!hasProgram('redis-server'))('accepted mail', () => {
   let household: Household
   beforeAll(async () => {
     household = await Household.start({ people: ['alice', 'bob'] })
-  }, 60_000)
+  })
   afterAll(() => household.stop())
 
   const send = async (subject: string) => {
@@ -87,7 +87,7 @@ describe.skipIf(!hasProgram('redis-server'))('accepted mail', () => {
       })
     }
     await expectArrivedOnce(sent)
-  }, 60_000)
+  })
 
   it('is posted once by a bridge that sleeps several times while it encodes (O04)', async () => {
     takeAnnounced()
@@ -100,7 +100,7 @@ describe.skipIf(!hasProgram('redis-server'))('accepted mail', () => {
     }
     await expectArrivedOnce(['Sleeps'])
     expect(household.status().failing).toEqual([])
-  }, 60_000)
+  })
 })
 
 /** Process id of the bridge's private Redis; rejects while it does not run. */
