@@ -6,15 +6,15 @@ import { deliverMessages, withAccountMail } from './mailbox.ts'
 import { type Bench, progress, type Row, timed } from './table.ts'
 
 const MESSAGES = 5000
-/** What mail programs ask for when they open a mailbox, the cheapest first. */
+/** What mail programs ask for when they open a mailbox; the first is what the others are set beside. */
 const FETCHES = [
-  { what: 'flags', items: '(UID FLAGS)' },
   { what: 'envelopes', items: '(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)' },
   {
     what: 'header fields',
     items: '(UID FLAGS RFC822.SIZE BODY.PEEK[HEADER.FIELDS (From To Subject Date Message-ID References)])',
   },
   { what: 'whole headers', items: '(UID BODY.PEEK[HEADER])' },
+  { what: 'flags', items: '(UID FLAGS)' },
 ] as const
 
 /** FETCH of a large mailbox from a real store, without the cost of sockets and TLS. */
@@ -28,16 +28,16 @@ export const imapBench: Bench = {
       const rows: Row[] = []
       const selected = await timed(() => client.command('SELECT INBOX'))
       rows.push({ what: `SELECT of ${MESSAGES}`, value: selected.elapsedMs, unit: 'ms' })
-      let cheapest: number | undefined
+      let firstMs: number | undefined
       for (const { what, items } of FETCHES) {
         progress(`IMAP, FETCH of ${what}`)
         const { elapsedMs, result } = await timed(() => client.command(`FETCH 1:* ${items}`))
-        cheapest ??= elapsedMs
+        firstMs ??= elapsedMs
         rows.push({
           what: `FETCH 1:* ${what}, ${(result / 1024 / 1024).toFixed(1)} MiB`,
           value: (MESSAGES * 1000) / elapsedMs,
           unit: 'messages/s',
-          ratio: { of: elapsedMs / cheapest, to: 'the time of flags' },
+          ratio: { of: elapsedMs / firstMs, to: 'the time of envelopes' },
         })
       }
       await client.command('LOGOUT')
