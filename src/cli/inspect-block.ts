@@ -159,21 +159,23 @@ async function writeBlock(path: string, block: BlockFile): Promise<void> {
 /** Adds the verb to the `inspect` group. */
 export function registerInspectBlock(inspect: Command, context: CliContext): void {
   inspect
-    .command('block <file>')
+    .command('block <file> [keys...]')
     .description('whether a block would be taken, and why not')
     .option('--key <hex>', 'the key it is stored under; its own one otherwise')
     .option('--user <keyid>', 'who posts it: a key id, or NONE for nobody; no login rule otherwise')
     .option(
       '--public-key <file>',
-      'a key or key announcement to check claims with; may be repeated',
+      'a key or key announcement to check claims with; may be repeated, or followed by more files',
       collectOption,
     )
     .option('--entangled', "by Entangled's limits")
     .option('--now <date>', 'judge it as of this time')
     .option('--stored <file>', 'merge it into this block')
     .option('--out <file>', 'write what is stored then')
-    .action(async (file: string, flags: InspectBlockFlags) => {
-      const result = await inspectBlock(file, flags, context)
+    .action(async (file: string, moreKeys: string[], flags: InspectBlockFlags) => {
+      if (moreKeys.length > 0 && flags.publicKey === undefined) throw misuse('give one block file')
+      const publicKey = [...(flags.publicKey ?? []), ...moreKeys]
+      const result = await inspectBlock(file, { ...flags, publicKey }, context)
       finishInspect(context, { ...result, reason: reasonOf(result) })
     })
 }

@@ -84,6 +84,14 @@ describe('inspect block', () => {
     expect(json.records).toMatchObject([{ signature: 'unknown-key' }, { signature: 'good' }])
   })
 
+  it('takes several key files after one --public-key, and no second block file', async () => {
+    const claims = vectorPath('claims/merged-bob-impostor.txt') ?? ''
+    const [bob, impostor] = [vectorPath('keys/bob.pub.asc') ?? '', vectorPath('keys/impostor.pub.asc') ?? '']
+    const { json } = await inspect('block', claims, ...NOW, '--public-key', bob, impostor)
+    expect(json).toMatchObject({ records: [{ signature: 'good' }, { signature: 'good' }] })
+    await expect(inspect('block', claims, impostor)).resolves.toMatchObject({ exitCode: 2 })
+  })
+
   it('measures what is refused too', async () => {
     const claims = vectorPath('claims/merged-bob-impostor.txt') ?? ''
     const bob = vectorPath('keys/bob.pub.asc') ?? ''
