@@ -19,12 +19,24 @@ export function authorityFile(dataDirectory: string): string {
   return join(certificateDirectory(dataDirectory), 'ca.pem')
 }
 
+/** Makes the data directory, for its owner alone. Throws CliError naming it when that is not possible. */
+export function makeDataDirectory(dataDirectory: string): void {
+  try {
+    mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.replace(/, mkdir .*$/, '') : String(cause)
+    throw new CliError(
+      `the data directory ${dataDirectory} cannot be made (${why}): name another with --data`,
+    )
+  }
+}
+
 /** Makes the directory, for its owner alone, and takes its lock. Throws CliError naming who has it. */
 export function lockInstallation(
   dataDirectory: string,
   holder: LockHolder,
 ): { readonly lock: InstanceLock; readonly abandoned: LockHolder | undefined } {
-  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
+  makeDataDirectory(dataDirectory)
   const outcome = acquireInstanceLock(dataDirectory, holder)
   if (outcome.kind === 'held') throw new CliError(heldMessage(dataDirectory, outcome.holder))
   return outcome

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { sleep } from '../base/clock.ts'
 import { createAccountAdministration } from '../bridge/account-administration.ts'
 import { silentLog } from '../bridge/log.ts'
@@ -11,6 +10,7 @@ import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './
 import { askRunningBridge } from './control-client.ts'
 import type { ControlRequest, ControlVerbs } from './control-protocol.ts'
 import { heldMessage } from './held-message.ts'
+import { makeDataDirectory } from './installation.ts'
 
 /** Milliseconds to wait for another short verb, or for a bridge that is starting or ending. */
 const LOCK_WAIT_MS = 10_000
@@ -28,7 +28,7 @@ export async function runWritingVerb(
   const directory = dataDirectory(context, flags)
   // Only checked, so that a wrong setting is told before anything is written.
   settingsOf(context, flags)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDataDirectory(directory)
   const giveUpAt = context.clock.now() + LOCK_WAIT_MS
   for (;;) {
     const outcome = acquireInstanceLock(directory, shortHolder(context, request.verb))
