@@ -5,7 +5,7 @@ import type { ControlVerbs } from './control-protocol.ts'
 
 /** `cert accept` as plain data, on its way through control.sock. */
 export interface CertAcceptArgs {
-  /** HOST:PORT exactly as in the accounts. */
+  /** HOST:PORT as in the accounts, in any case. */
   readonly server: string
 }
 
@@ -35,8 +35,10 @@ export function certificateVerbs(store: Pick<Store, 'write'>): ControlVerbs {
 }
 
 function serverOf(args: unknown): string {
-  if (typeof args === 'object' && args !== null && 'server' in args && typeof args.server === 'string')
-    return args.server
+  if (typeof args === 'object' && args !== null && 'server' in args && typeof args.server === 'string') {
+    // Hosts are remembered in lower case, whatever an account says.
+    return args.server.toLowerCase()
+  }
   throw new CliError(
     '"cert accept" is asked for in a way the running bridge does not know: restart it after an update',
   )
