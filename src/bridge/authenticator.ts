@@ -68,7 +68,7 @@ export function createAuthenticator(options: {
   return {
     async authenticate(login) {
       const nowMs = clock.now()
-      const keys = [`from ${login.remoteAddress}`, `as ${login.authcid.toLowerCase()}`]
+      const keys = backOffKeys(login)
       const retryAfterMs = Math.max(...keys.map((key) => backOff.retryAfterMs(key, nowMs)))
       if (retryAfterMs > 0) return { kind: 'throttled', retryAfterMs }
       const outcome = await verify(store, login, nowMs)
@@ -79,6 +79,20 @@ export function createAuthenticator(options: {
       return outcome
     },
   }
+}
+
+/**
+ * A whole household comes from 127.0.0.1: there one program with an old password must not lock out the others, so only
+ * the account counts.
+ */
+function backOffKeys(login: Login): string[] {
+  const account = `as ${login.authcid.toLowerCase()}`
+  return isLoopback(login.remoteAddress) ? [account] : [account, `from ${login.remoteAddress}`]
+}
+
+/** RFC 1122 3.2.1.3, RFC 4291 2.5.3, and the mapped form that dual-stack sockets show. */
+function isLoopback(address: string): boolean {
+  return /^(?:::ffff:)?127\.|^::1$/.test(address)
 }
 
 async function verify(store: Store, login: Login, nowMs: number): Promise<AuthenticateOutcome> {

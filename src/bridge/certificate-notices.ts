@@ -15,7 +15,9 @@ export function tellCertificateChange(context: CmContext, change: CertificateCha
 
 async function tell(context: CmContext, change: CertificateChange): Promise<void> {
   const { hostPort, remembered, seen, kind } = change
-  const concerned = listAccounts(context.store.read).filter(({ servers }) => servers.includes(hostPort))
+  const concerned = listAccounts(context.store.read).filter(({ servers }) =>
+    servers.some((server) => server.toLowerCase() === hostPort.toLowerCase()),
+  )
   for (const account of concerned) {
     const notice = await draftNotice(context, account, {
       notice: {

@@ -1,4 +1,4 @@
-import type { AcknowledgmentId, AnnouncementId, BlockKey, KeyId } from '../cm/ids.ts'
+import type { AcknowledgmentId, AnnouncementId, BlockKey, KeyId, MessageHash } from '../cm/ids.ts'
 import type { Flag } from '../mail/flags.ts'
 import type { MessageDraft } from './blob-rows.ts'
 import { type ContactRecord, pinContact, upsertContact } from './contact-operations.ts'
@@ -28,6 +28,7 @@ export function inboundRow(inboundId: number): string {
 
 export interface FoundAnnouncement {
   readonly announcementId: AnnouncementId
+  readonly messageHash: MessageHash
   /** The record as the server gave it, LF lines. */
   readonly record: string
   readonly dataBlocks: readonly BlockKey[]
@@ -205,10 +206,18 @@ export const inboundOperations = {
 function insertAnnouncement(tx: WriteTransaction, accountId: AccountId, found: FoundAnnouncement): DueWork[] {
   const inserted = tx
     .sql(
-      `INSERT INTO inbound_announcements (account_id, announcement_id, state, record, server, enough_work, seen_ms)
-       VALUES (?, ?, 'announced', ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
+      `INSERT INTO inbound_announcements (account_id, announcement_id, message_hash, state, record, server, enough_work, seen_ms)
+       VALUES (?, ?, ?, 'announced', ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
     )
-    .get(accountId, found.announcementId, found.record, found.server, found.hasEnoughWork ? 1 : 0, tx.nowMs)
+    .get(
+      accountId,
+      found.announcementId,
+      found.messageHash,
+      found.record,
+      found.server,
+      found.hasEnoughWork ? 1 : 0,
+      tx.nowMs,
+    )
   if (inserted === undefined) return []
   const inboundId = Number(inserted.id)
   found.dataBlocks.forEach((key, position) => {

@@ -1,4 +1,4 @@
-import type { AnnouncementId, BlockKey } from '../cm/ids.ts'
+import type { AnnouncementId, BlockKey, MessageHash } from '../cm/ids.ts'
 import type { AccountId } from './ids.ts'
 import type { InboundState } from './inbound-operations.ts'
 import type { ReadConnection } from './read-connection.ts'
@@ -60,15 +60,22 @@ export function inboundMessage(read: ReadConnection, inboundId: number): Inbound
   }
 }
 
-/** True for an announcement this account has met before. */
-export function knowsAnnouncement(read: ReadConnection, accountId: AccountId, id: AnnouncementId): boolean {
-  return (
-    read.get(
-      'SELECT 1 FROM inbound_announcements WHERE account_id = ? AND announcement_id = ?',
-      accountId,
-      id,
-    ) !== undefined
+/**
+ * True for an announcement this account has met before, with the same MessageHash: the id covers the data blocks alone,
+ * and a forged record that came first must not keep the real one out.
+ */
+export function knowsAnnouncement(
+  read: ReadConnection,
+  accountId: AccountId,
+  announced: { readonly id: AnnouncementId; readonly messageHash: MessageHash },
+): boolean {
+  const found = read.get(
+    'SELECT 1 FROM inbound_announcements WHERE account_id = ? AND announcement_id = ? AND message_hash = ?',
+    accountId,
+    announced.id,
+    announced.messageHash,
   )
+  return found !== undefined
 }
 
 /** When an account was last polled with success, last in full, and last announced, milliseconds; null for never. */

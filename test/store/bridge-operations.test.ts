@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { AnnouncementId, BlockKey } from '../../src/cm/ids.ts'
+import type { AnnouncementId, BlockKey, MessageHash } from '../../src/cm/ids.ts'
 import type { OpenMailbox, Uid } from '../../src/imap/port.ts'
 import { indexMessage } from '../../src/mail/index-message.ts'
 import { createAccountMail } from '../../src/store/account-mail.ts'
@@ -125,6 +125,7 @@ describe('an inbound message', () => {
       accountId,
       announcements: ids.map((id) => ({
         announcementId: id.repeat(40) as AnnouncementId,
+        messageHash: id.repeat(40) as MessageHash,
         record: 'Type: message announcement\n',
         dataBlocks: ['d'.repeat(40) as BlockKey],
         hasEnoughWork: true,

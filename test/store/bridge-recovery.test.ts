@@ -240,6 +240,7 @@ describe('an inbound message', () => {
       announcements: [
         {
           announcementId: randomBytes(20).toString('hex') as AnnouncementId,
+          messageHash: randomBytes(20).toString('hex') as MessageHash,
           record: 'Type: message-announcement\n',
           dataBlocks: keys,
           hasEnoughWork: true,

@@ -137,12 +137,16 @@ function readMailbox(context: BridgeContext, mailbox: Mailbox): FoundAnnouncemen
     const dateMs = parseUtcTime(announcement.date ?? '')
     if (judgeDate('message-announcement', dateMs, rules) !== undefined) return []
     const id = messageIdOf(announcement)
-    if (announcement.dataBlocks.length === 0 || knowsAnnouncement(context.store.read, account.id, id))
+    if (
+      announcement.dataBlocks.length === 0 ||
+      knowsAnnouncement(context.store.read, account.id, { id, messageHash: announcement.messageHash })
+    )
       return []
     const shown = measureProofOfWork(announcement.proofOfWork ?? '', announcementProofInput(announcement))
     return [
       {
         announcementId: id,
+        messageHash: announcement.messageHash,
         record: record.text,
         dataBlocks: announcement.dataBlocks,
         hasEnoughWork: meetsDemand(shown, OWN_PROOF_OF_WORK),

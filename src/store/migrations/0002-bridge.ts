@@ -131,6 +131,8 @@ CREATE TABLE inbound_announcements (
   id              INTEGER PRIMARY KEY,
   account_id      INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
   announcement_id TEXT NOT NULL,
+  -- Not covered by the id: a forged record with another hash must not stand in the way of the real one.
+  message_hash    TEXT NOT NULL,
   state           TEXT NOT NULL CHECK (state IN ('announced', 'fetched', 'delivered', 'quarantined', 'hidden', 'duplicate', 'expired')),
   record          TEXT NOT NULL,
   server          TEXT NOT NULL,
@@ -139,7 +141,7 @@ CREATE TABLE inbound_announcements (
   hold_until_ms   INTEGER,
   reason          TEXT,
   fingerprint     TEXT,
-  UNIQUE (account_id, announcement_id)
+  UNIQUE (account_id, announcement_id, message_hash)
 ) STRICT;
 CREATE INDEX inbound_announcements_by_fingerprint ON inbound_announcements (account_id, fingerprint) WHERE fingerprint IS NOT NULL;
 
