@@ -1,8 +1,9 @@
 import { duration } from '../../base/clock.ts'
 import type { BuiltBlock } from '../../cm/build-announcements.ts'
 import type { CmSession } from '../../cm/client/cm-session.ts'
-import { type ServerAttempt, withServers } from '../../cm/client/with-servers.ts'
+import { type ServerAttempt, type ServerFailure, withServers } from '../../cm/client/with-servers.ts'
 import { readSecretKey } from '../../cm/openpgp.ts'
+import { loadAuthKey } from '../../store/account-queries.ts'
 import {
   type BridgeContext,
   ownServers,
@@ -44,7 +45,8 @@ export function createAnnounceStage(context: BridgeContext): Stage {
       await context.store.write('recordAnnounced', { accountId })
       return { kind: 'repeat', delayMs: ANNOUNCE_EVERY_MS }
     }
-    const reason = outcome.failures.map(({ hostPort, reason: why }) => `${hostPort} ${why}`).join(', ')
+    const hasAuthKey = loadAuthKey(context.store.read, accountId) !== undefined
+    const reason = outcome.failures.map((failure) => explain(failure, hasAuthKey)).join('; ')
     return { kind: 'retry', reason }
   }
 }
@@ -71,4 +73,20 @@ async function isStored(context: BridgeContext, session: CmSession, block: Built
     await new Promise<void>((resolve) => context.clock.after(READ_BACK_WAIT_MS, resolve))
   }
   return false
+}
+
+/** For people, in `status`: what the server did, and the cure where it is theirs to take. */
+function explain({ hostPort, reason }: ServerFailure, hasAuthKey: boolean): string {
+  switch (reason) {
+    case 'login-refused':
+      return `${hostPort} refused the authentication key: ask the owner of the server whether it is right`
+    case 'certificate-changed':
+      return `${hostPort} shows another certificate than before: "cmbridge cert accept ${hostPort}" if that is right`
+    case 'not-found':
+      return hasAuthKey
+        ? `${hostPort} did not keep the key announcement`
+        : `${hostPort} keeps keys of accounts only: remove the account and add it again with --auth-key`
+    default:
+      return `${hostPort} ${reason}`
+  }
 }
