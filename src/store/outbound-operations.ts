@@ -91,7 +91,7 @@ export const outboundOperations = {
     const { lease, outboundId } = args
     if (!holdsLease(tx, lease)) return LEASE_LOST
     const accountId = accountOf(tx, outboundId)
-    for (const resolution of args.resolutions) resolveRecipient(tx, accountId, resolution)
+    const reports = resolveRecipients(tx, accountId, args.resolutions)
     const ready = countRecipients(tx, outboundId, `state = 'resolved' AND copy_id IS NULL`)
     const unresolved = countRecipients(tx, outboundId, `state = 'unresolved'`)
     if (ready > 0 && (args.encodeNow || unresolved === 0)) {
@@ -99,7 +99,7 @@ export const outboundOperations = {
       showProgress(tx, outboundId, CM_KEYWORDS.work)
       return {
         kind: 'ok',
-        due: [scheduleWork(tx, { row: lease.row, accountId, stage: 'encode', delayMs: 0 })],
+        due: [...reports, scheduleWork(tx, { row: lease.row, accountId, stage: 'encode', delayMs: 0 })],
       }
     }
     if (unresolved > 0) {
@@ -109,11 +109,11 @@ export const outboundOperations = {
         error: `${unresolved} recipients without a key`,
         delayMs: args.retryDelayMs,
       })
-      return { kind: 'ok', due: due === undefined ? [] : [due] }
+      return { kind: 'ok', due: due === undefined ? reports : [...reports, due] }
     }
     finishMessage(tx, outboundId)
     endWork(tx, lease.row)
-    return { kind: 'ok', due: [] }
+    return { kind: 'ok', due: reports }
   },
 
   /** Makes encoded copies visible, all at once; from here on their bytes are fixed. */
@@ -129,13 +129,14 @@ export const outboundOperations = {
     const { lease, outboundId } = args
     if (!holdsLease(tx, lease)) return LEASE_LOST
     const accountId = accountOf(tx, outboundId)
-    for (const failure of args.failures) resolveRecipient(tx, accountId, failure)
+    const reports = resolveRecipients(tx, accountId, args.failures)
     for (const copy of args.copies) insertCopy(tx, { accountId, outboundId, copy })
     if (args.copies.length > 0) {
       setState(tx, outboundId, 'encoded')
       showProgress(tx, outboundId, CM_KEYWORDS.sending)
     }
-    return { kind: 'ok', due: [scheduleWork(tx, { row: lease.row, accountId, stage: 'post', delayMs: 0 })] }
+    const post = scheduleWork(tx, { row: lease.row, accountId, stage: 'post', delayMs: 0 })
+    return { kind: 'ok', due: [...reports, post] }
   },
 
   /** A server took a block. */
@@ -186,16 +187,17 @@ export const outboundOperations = {
       `UPDATE outbound_recipients SET state = 'posted', posted_ms = ?1 WHERE outbound_id = ?2 AND state = 'resolved' AND id IN
          (SELECT recipient_id FROM outbound_blocks WHERE type = 'message-announcement' AND posted_ms IS NOT NULL)`,
     ).run(tx.nowMs, outboundId)
-    for (const failure of args.failures) resolveRecipient(tx, accountId, failure)
+    const reports = resolveRecipients(tx, accountId, args.failures)
     if (countRecipients(tx, outboundId, `state = 'resolved' AND copy_id IS NOT NULL`) > 0)
       return { kind: 'incomplete' }
     if (countRecipients(tx, outboundId, `state IN ('unresolved', 'resolved')`) > 0) {
       const delayMs = args.resolveDelayMs
-      return { kind: 'ok', due: [scheduleWork(tx, { row: lease.row, accountId, stage: 'resolve', delayMs })] }
+      const resolve = scheduleWork(tx, { row: lease.row, accountId, stage: 'resolve', delayMs })
+      return { kind: 'ok', due: [...reports, resolve] }
     }
     finishMessage(tx, outboundId)
     endWork(tx, lease.row)
-    return { kind: 'ok', due: [] }
+    return { kind: 'ok', due: reports }
   },
 
   /** It takes long: the sender is told once (design 7.9). Undefined when that was done or is under way. */
@@ -215,13 +217,27 @@ export const outboundOperations = {
   },
 }
 
-function resolveRecipient(tx: WriteTransaction, accountId: AccountId, resolution: RecipientResolution): void {
+/** Returns the report that became due, if any: several failures of a message share one. */
+function resolveRecipients(
+  tx: WriteTransaction,
+  accountId: AccountId,
+  resolutions: readonly RecipientResolution[],
+): readonly DueWork[] {
+  const reports = resolutions.flatMap((resolution) => resolveRecipient(tx, accountId, resolution))
+  return reports.slice(-1)
+}
+
+function resolveRecipient(
+  tx: WriteTransaction,
+  accountId: AccountId,
+  resolution: RecipientResolution,
+): DueWork[] {
   if (resolution.kind === 'resolved') {
     tx.sql(
       `UPDATE outbound_recipients SET state = 'resolved', key_id = ? WHERE id = ? AND state IN ('unresolved', 'resolved')`,
     ).run(resolution.keyId, resolution.recipientId)
     pinContact(tx, accountId, resolution.keyId)
-    return
+    return []
   }
   const failed = tx
     .sql(
@@ -229,7 +245,7 @@ function resolveRecipient(tx: WriteTransaction, accountId: AccountId, resolution
        WHERE id = ? AND state IN ('unresolved', 'resolved') RETURNING outbound_id`,
     )
     .get(resolution.statusCode, resolution.diagnostic, resolution.recipientId)
-  if (failed !== undefined) scheduleReport(tx, accountId, Number(failed.outbound_id))
+  return failed === undefined ? [] : [scheduleReport(tx, accountId, Number(failed.outbound_id))]
 }
 
 function insertCopy(
