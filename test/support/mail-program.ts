@@ -133,8 +133,14 @@ export async function awaitMailbox(
       // In IDLE the server says at once what arrives or changes.
       void client.idle().catch(() => undefined)
       if (!(await changed.happened)) {
-        const seen = messages.map(({ subject, flags }) => `${subject} (${[...flags].join(' ')})`)
-        throw new Error(`${mailbox} did not become as wanted in time; it has: ${seen.join(', ')}`)
+        // Tells mail that did not come from a server that did not say so.
+        await client.noop()
+        const [pushed, asked] = [messages, await fetchAll(client)].map((all) =>
+          all.map(({ subject, flags }) => `${subject} (${[...flags].join(' ')})`).join(', '),
+        )
+        throw new Error(
+          `${mailbox} did not become as wanted in time; it has: ${pushed}; when asked: ${asked}`,
+        )
       }
     }
   } finally {
