@@ -87,6 +87,9 @@ export interface Received {
   readonly flags: ReadonlySet<string>
 }
 
+/** What is asked of each message. */
+const SHOWN = { uid: true, flags: true, envelope: true, source: true } as const
+
 /** Waits with IDLE until a message satisfies; the mailbox must be open. */
 export async function awaitMessage(
   client: ImapFlow,
@@ -98,12 +101,7 @@ export async function awaitMessage(
   try {
     for (;;) {
       const changed = nextChange(client, deadline)
-      for await (const message of client.fetch('1:*', {
-        uid: true,
-        flags: true,
-        envelope: true,
-        source: true,
-      })) {
+      for await (const message of client.fetch('1:*', SHOWN, { uid: true })) {
         if (!isWanted(message)) continue
         return {
           uid: message.uid,

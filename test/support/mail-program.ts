@@ -101,7 +101,8 @@ export async function listMailbox(client: ImapFlow, mailbox: string): Promise<Ma
 async function fetchAll(client: ImapFlow): Promise<MailboxMessage[]> {
   const found: FetchMessageObject[] = []
   const query = { uid: true, flags: true, envelope: true, source: true, size: true }
-  for await (const message of client.fetch('1:*', query)) found.push(message)
+  // By UID: a message that another session removes meanwhile is no error then (RFC 9051 6.4.9).
+  for await (const message of client.fetch('1:*', query, { uid: true })) found.push(message)
   return found.map(({ uid, envelope, source, flags, size }) => ({
     uid,
     subject: envelope?.subject ?? '',
