@@ -36,6 +36,16 @@ export function chooseKeys(checked: readonly CheckedRecipient[], context: Choice
   return { kind: 'ok', recipients: [...recipients.values()] }
 }
 
+/** Pins of the message that name a key nobody has seen here: looked up before the choice is made. */
+export function unknownPins(checked: readonly CheckedRecipient[], context: ChoiceContext): readonly KeyId[] {
+  const { to, cc } = context.headers
+  const pins = checked.flatMap(({ address }) => {
+    const outcome = pinFor(address, [...to, ...cc])
+    return outcome.kind === 'pin' && outcome.pin !== null ? [outcome.pin] : []
+  })
+  return [...new Set(pins)].filter((pin) => context.addressesOf(pin) === undefined)
+}
+
 function chooseKey(recipient: CheckedRecipient, context: ChoiceContext): SubmittedRecipient | SmtpReply {
   const { address, candidates, command } = recipient
   const { to, cc } = context.headers

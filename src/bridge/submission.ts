@@ -13,6 +13,7 @@ import type {
   SubmissionTransaction,
 } from '../smtp/port.ts'
 import type { Account } from '../store/account-queries.ts'
+import type { ContactRecord } from '../store/contact-operations.ts'
 import { addressesOfKey } from '../store/contact-queries.ts'
 import { DiskFullError } from '../store/errors.ts'
 import type { Store } from '../store/open-store.ts'
@@ -20,12 +21,13 @@ import type { SpooledMessage } from '../store/spool.ts'
 import type { SubmittedRecipient } from '../store/submission-operations.ts'
 import type { DueWork } from '../store/work-rows.ts'
 import type { Authenticator } from './authenticator.ts'
-import { chooseKeys } from './choose-keys.ts'
+import { type ChoiceContext, chooseKeys, unknownPins } from './choose-keys.ts'
 import { clientCopies } from './client-copies.ts'
 import type { KeyLookup } from './key-lookup.ts'
 import { type ScannedSubmission, SubmissionScan } from './mime/submission-scan.ts'
 import { type CheckedRecipient, checkRecipient } from './recipient-check.ts'
 import { replies } from './submission-replies.ts'
+import { timed } from './timed.ts'
 
 export interface SubmissionOptions {
   readonly store: Store
@@ -80,8 +82,10 @@ interface TransactionContext {
 class Transaction implements SubmissionTransaction {
   readonly #context: TransactionContext
   readonly #recipients: CheckedRecipient[] = []
+  /** Keys found for pins of the header. */
+  readonly #pinned: ContactRecord[] = []
   readonly #abandoned = new AbortController()
-  #lookupDeadlineMs: number | undefined
+  #lookupLeftMs = LOOKUP_BUDGET_MS
 
   constructor(context: TransactionContext) {
     this.#context = context
@@ -89,23 +93,12 @@ class Transaction implements SubmissionTransaction {
 
   async addRecipient(command: RcptToCommand): Promise<SmtpReply> {
     const { options, account } = this.#context
-    const { store, lookup, clock } = options
-    this.#lookupDeadlineMs ??= clock.now() + LOOKUP_BUDGET_MS
-    const timeUp = new AbortController()
-    const cancel = clock.after(Math.max(0, this.#lookupDeadlineMs - clock.now()), () => timeUp.abort())
-    try {
-      const signal = AbortSignal.any([timeUp.signal, this.#abandoned.signal])
-      const check = await checkRecipient(command, {
-        read: store.read,
-        accountId: account.id,
-        lookup,
-        signal,
-      })
-      if (check.kind === 'accepted') this.#recipients.push(check.recipient)
-      return check.reply
-    } finally {
-      cancel()
-    }
+    const { store, lookup } = options
+    const check = await this.#withinLookupTime((signal) =>
+      checkRecipient(command, { read: store.read, accountId: account.id, lookup, signal }),
+    )
+    if (check.kind === 'accepted') this.#recipients.push(check.recipient)
+    return check.reply
   }
 
   async accept(content: AsyncIterable<Uint8Array>): Promise<SmtpReply> {
@@ -148,14 +141,38 @@ class Transaction implements SubmissionTransaction {
     if (scanned.refusal !== undefined) return replies.refused(scanned.refusal, account.address)
     const { fields } = scanned
     const found = this.#recipients.flatMap((recipient) => recipient.found)
-    const choice = chooseKeys(this.#recipients, {
+    const context: ChoiceContext = {
       headers: { to: mailboxesNamed(fields, 'To'), cc: mailboxesNamed(fields, 'Cc') },
-      addressesOf: (keyId: KeyId) =>
-        found.find((contact) => contact.keyId === keyId)?.addresses ??
+      addressesOf: (keyId) =>
+        [...found, ...this.#pinned].find((contact) => contact.keyId === keyId)?.addresses ??
         addressesOfKey(options.store.read, account.id, keyId),
-    })
+    }
+    for (const pin of unknownPins(this.#recipients, context)) await this.#lookUpPin(pin)
+    const choice = chooseKeys(this.#recipients, context)
     if (choice.kind === 'refused') return choice.reply
     return this.#store(spooled, scanned, choice.recipients)
+  }
+
+  /** A pin of the header on a key nobody has seen here: whether it fits the address shows only in the key (design 7.3). */
+  async #lookUpPin(pin: KeyId): Promise<void> {
+    const { options, account } = this.#context
+    const outcome = await this.#withinLookupTime((signal) =>
+      options.lookup.byKeyId(account.id, pin, { hints: [], signal }),
+    )
+    this.#pinned.push(...outcome.found)
+  }
+
+  /** All look-ups of the transaction share one budget (design 7.2); what the client takes for DATA is not counted. */
+  async #withinLookupTime<T>(find: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { clock } = this.#context.options
+    const startedMs = clock.now()
+    try {
+      return await timed(clock, this.#lookupLeftMs, (timeUp) =>
+        find(AbortSignal.any([timeUp, this.#abandoned.signal])),
+      )
+    } finally {
+      this.#lookupLeftMs = Math.max(0, this.#lookupLeftMs - (clock.now() - startedMs))
+    }
   }
 
   async #store(
@@ -179,7 +196,7 @@ class Transaction implements SubmissionTransaction {
       returnContent: command.returnContent,
       envelopeId: command.envelopeId,
       recipients,
-      contacts: this.#recipients.flatMap((recipient) => recipient.found),
+      contacts: [...this.#recipients.flatMap((recipient) => recipient.found), ...this.#pinned],
       ...clientCopies(store.read, account.id, messageId),
     })
     if (outcome.kind === 'already-queued') return replies.alreadyQueued(outcome.outboundId)

@@ -47,6 +47,22 @@ describe.skipIf(!hasProgram('redis-server'))('mail that is refused', () => {
     await expectNothingLeft()
   })
 
+  it('to a key that does not carry the address, pinned by the display name: 553 5.1.4', async () => {
+    const { keyId } = household.person('alice')
+    const raw = await compose({
+      from: 'alice@example.org',
+      to: `"Bob ${keyId}" <bob@example.net>`,
+      subject: 'Never',
+      text: 'Hello.\n',
+    })
+    const refused = submit(household, { from: household.person('alice'), to: ['bob@example.net'], raw })
+    await expect(refused).rejects.toMatchObject({
+      responseCode: 553,
+      response: `553 5.1.4 the key ${keyId} does not carry the address bob@example.net. Nothing was sent`,
+    })
+    await expectNothingLeft()
+  })
+
   it('with a wrong password, by SMTP and by IMAP', async () => {
     const impostor = { ...household.person('alice'), password: household.person('bob').password }
     const raw = await letter('Hello.\n')
