@@ -194,7 +194,9 @@ export class Framer {
     }
     if (kept) {
       const all = Buffer.concat([...this.#line, piece])
-      this.#line = [Buffer.from(all.subarray(0, KEPT_LINE_START_BYTES))]
+      // Never more than the limit: how much lies beyond it depends on how the octets were cut.
+      const keptBytes = Math.min(KEPT_LINE_START_BYTES, this.#limits.maxLineBytes)
+      this.#line = [Buffer.from(all.subarray(0, keptBytes))]
       this.#tail = Buffer.from(all.subarray(-MAX_LITERAL_HEADER_BYTES))
       return
     }

@@ -90,7 +90,8 @@ describe('Framer', () => {
 
   it('takes a line of the limit and not one octet more', () => {
     expect(readable(framerWith(`${'x'.repeat(20)}\r\n`).next())).toEqual(['line', 'x'.repeat(20), null])
-    const tooLong = ['broken-line', 'too-long', `${'x'.repeat(21)}\r\n`, null]
+    // What is kept of it, for its tag, is no longer than the limit and does not depend on how it was cut.
+    const tooLong = ['broken-line', 'too-long', 'x'.repeat(20), null]
     expect(readable(framerWith(`${'x'.repeat(21)}\r\n`).next())).toEqual(tooLong)
   })
 
