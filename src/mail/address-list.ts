@@ -1,3 +1,5 @@
+import { readQuotedString } from './quoted-string.ts'
+
 /**
  * RFC 5322 3.4 address lists, read as programs really write them. Works on byte strings: names come out unquoted,
  * encoded words as they are (what ENVELOPE wants); `address.ts` makes text of them.
@@ -173,14 +175,8 @@ class AddressReader {
   }
 
   #quotedString(): string {
-    let value = ''
-    let position = this.#position + 1
-    while (position < this.#text.length && this.#text[position] !== '"') {
-      if (this.#text[position] === '\\' && position + 1 < this.#text.length) position++
-      value += this.#text[position]
-      position++
-    }
-    this.#position = position + 1
+    const { value, end } = readQuotedString(this.#text, this.#position)
+    this.#position = end
     return value
   }
 

@@ -1,4 +1,5 @@
 import type { Parameters } from './message-index.ts'
+import { readQuotedString } from './quoted-string.ts'
 
 /** A field of the form `value; name=value…` (RFC 2045 5.1, RFC 2183, RFC 2231). */
 export interface ParameterizedValue {
@@ -71,14 +72,8 @@ class ParameterReader {
   }
 
   #quotedString(): string {
-    let value = ''
-    let position = this.#position + 1
-    while (position < this.#text.length && this.#text[position] !== '"') {
-      if (this.#text[position] === '\\' && position + 1 < this.#text.length) position++
-      value += this.#text[position]
-      position++
-    }
-    this.#position = position + 1
+    const { value, end } = readQuotedString(this.#text, this.#position)
+    this.#position = end
     return value
   }
 
