@@ -29,6 +29,12 @@ const hostPort = z.string({ error: 'give HOST:PORT' }).refine(isHostPort, {
   error: 'give HOST:PORT, such as cm.example.org:8081 or [::1]:8081',
 })
 
+const optionalHostPort = z
+  .string({ error: 'give HOST:PORT, or nothing' })
+  .refine((text) => text === '' || isHostPort(text), {
+    error: 'give HOST:PORT, such as 127.0.0.1:9050, or nothing',
+  })
+
 const positive = (unit: string, max: number) => {
   const error = `give a number of ${unit} from 1 to ${max}`
   return z.int({ error }).min(1, { error }).max(max, { error })
@@ -92,10 +98,52 @@ const schema = z.strictObject({
       .array(hostPort, { error: 'give a list of HOST:PORT' })
       .max(64, { error: 'give at most 64 servers' })
       .default([]),
+    /** SOCKS5 proxies, `host:port` or empty; when one is down nothing goes around it (CM wire 8.1, 8.3). */
+    torProxy: optionalHostPort.default(''),
+    i2pProxy: optionalHostPort.default(''),
+    /** For servers that are neither `.onion` nor `.i2p`. */
+    socksProxy: optionalHostPort.default(''),
+    /** Ordinary servers are reached through the Tor proxy too. */
+    exitNode: truth.default(false),
+    /** Which servers of a list are tried first. */
+    preferred: oneOf(['direct', 'tor', 'i2p']).default('direct'),
+    /** Classes of servers that are posted to through the account's own server by STORE PROXY (CM wire 8.5). */
+    postByProxy: z
+      .array(oneOf(['direct', 'tor', 'i2p']), { error: 'give a list of direct, tor, i2p' })
+      .max(3, { error: 'give each at most once' })
+      .default([]),
+    /** Seconds a server has to answer; twice that through a proxy (CM wire 7.10). */
+    timeoutSeconds: z
+      .int({ error: 'give a number of seconds from 5 to 300' })
+      .min(5, { error: 'give a number of seconds from 5 to 300' })
+      .max(300, { error: 'give a number of seconds from 5 to 300' })
+      .default(15),
+    /** Kilobytes (1,024 octets) per second for posting data blocks; 0: no limit. */
+    uploadKilobytesPerSecond: z
+      .int({ error: 'give a number of kilobytes, 0 for no limit' })
+      .min(0, { error: 'give a number of kilobytes, 0 for no limit' })
+      .max(1_000_000, { error: 'give a number of kilobytes, 0 for no limit' })
+      .default(0),
   }),
   lookup: z.strictObject({
     /** Ask the account's own servers for unknown addresses (design 9). */
     ownServers: truth.default(true),
+    /** Ask DNS `TXT cmsvr.<domain>` for the servers of an address (CM wire 8.9). */
+    dns: truth.default(true),
+    /** Resolvers to ask instead of the system's, IP addresses. */
+    dnsResolvers: z
+      .array(z.union([z.ipv4(), z.ipv6()], { error: 'give an IP address of a resolver' }), {
+        error: 'give a list of IP addresses',
+      })
+      .max(8, { error: 'give at most 8 resolvers' })
+      .default([]),
+    /** `system`: this machine asks. `server`: a CM server asks for us by `DNS TXT`, the own one or `dnsServers`. */
+    dnsBy: oneOf(['system', 'server']).default('system'),
+    /** CM servers, `host:port`, that ask DNS for us; empty: the account's own. */
+    dnsServers: z
+      .array(hostPort, { error: 'give a list of HOST:PORT' })
+      .max(16, { error: 'give at most 16 servers' })
+      .default([]),
   }),
   /** Our own CM server inside this process (design 12). */
   cmServer: z.strictObject({
@@ -103,6 +151,25 @@ const schema = z.strictObject({
     listen: hostPort.default('0.0.0.0:8081'),
     /** Accounts in the reference's auth.txt format; empty: `cm-server/auth.txt` in the data directory. */
     authFile: z.string({ error: 'give a path' }).default(''),
+    /** Connections at once; more are told BUSY. */
+    connections: positive('connections', 10_000).default(1_000),
+    /** `DNS TXT` is answered (CM wire 7.8). */
+    dnsTxt: truth.default(true),
+    /** `STORE PROXY` without a login; an open relay when true (CM wire S6). */
+    anonymousProxy: truth.default(false),
+    /** Another server everything is replicated to, `host:port`; empty: none (CM wire 9.3). */
+    replicateTo: optionalHostPort.default(''),
+    /** File with the key of the account `replication` at the other server; its mode must be 0600. */
+    replicationKeyFile: z.string({ error: 'give a path' }).default(''),
+    /** Digest of the other server's certificate: 40 or 64 hex digits (SHA-1 or SHA-256), colons allowed. */
+    replicationCertificate: z
+      .string({ error: 'give a text' })
+      .regex(/^$|^([0-9a-fA-F]{2}:?){19}[0-9a-fA-F]{2}$|^([0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$/, {
+        error: 'give 40 or 64 hex digits, or nothing',
+      })
+      .default(''),
+    /** The reference's notify.txt: who is told of new mail by SMTP (CM wire 9.6); empty: `notify.txt` in its directory. */
+    notifyFile: z.string({ error: 'give a path' }).default(''),
   }),
   limits: z.strictObject({
     /** Octets of one message, on SMTP and APPEND. */

@@ -19,6 +19,27 @@ export interface Account {
   readonly servers: readonly string[]
   readonly state: 'active' | 'disabled'
   readonly createdAtMs: number
+  readonly network: AccountNetwork
+}
+
+/** What an account tells its network beside its servers (CM message 10.1). */
+export interface AccountNetwork {
+  /** Mailboxes we announce: `0` to `n - 1`. */
+  readonly mailboxCount: number
+  /** Bits of work we ask of senders, always two matches. */
+  readonly costBits: number
+  /** What was announced before, polled and accepted as well until `untilMs`. */
+  readonly previous:
+    | { readonly mailboxCount: number; readonly costBits: number; readonly untilMs: number }
+    | undefined
+  /** Servers the account moved away from: polled, and its key posted there, until `untilMs`. */
+  readonly old: { readonly servers: readonly string[]; readonly untilMs: number } | undefined
+  /** Servers the key is published at; no mail is polled there. */
+  readonly publishServers: readonly string[]
+  readonly usesBypassTokens: boolean
+  readonly appliesFolderSync: boolean
+  /** Days between changes of the encryption subkey; 0: never by itself. */
+  readonly rotateDays: number
 }
 
 interface AccountRow {
@@ -30,10 +51,22 @@ interface AccountRow {
   readonly servers: string
   readonly state: 'active' | 'disabled'
   readonly created_at_ms: number
+  readonly mailbox_count: number
+  readonly cost_bits: number
+  readonly previous_mailbox_count: number | null
+  readonly previous_cost_bits: number | null
+  readonly previous_until_ms: number | null
+  readonly old_servers: string
+  readonly old_until_ms: number | null
+  readonly publish_servers: string
+  readonly uses_bypass_tokens: number
+  readonly applies_folder_sync: number
+  readonly rotate_days: number
 }
 
-const SELECT_ACCOUNT =
-  'SELECT id, address, short_name, display_name, key_id, servers, state, created_at_ms FROM accounts'
+const SELECT_ACCOUNT = `SELECT id, address, short_name, display_name, key_id, servers, state, created_at_ms,
+  mailbox_count, cost_bits, previous_mailbox_count, previous_cost_bits, previous_until_ms, old_servers, old_until_ms,
+  publish_servers, uses_bypass_tokens, applies_folder_sync, rotate_days FROM accounts`
 
 function toAccount(row: AccountRow): Account {
   return {
@@ -45,6 +78,32 @@ function toAccount(row: AccountRow): Account {
     servers: JSON.parse(row.servers) as string[],
     state: row.state,
     createdAtMs: row.created_at_ms,
+    network: toNetwork(row),
+  }
+}
+
+function toNetwork(row: AccountRow): AccountNetwork {
+  const { mailbox_count, cost_bits, previous_until_ms, old_until_ms } = row
+  const oldServers = JSON.parse(row.old_servers) as string[]
+  return {
+    mailboxCount: mailbox_count,
+    costBits: cost_bits,
+    previous:
+      previous_until_ms === null
+        ? undefined
+        : {
+            mailboxCount: row.previous_mailbox_count ?? mailbox_count,
+            costBits: row.previous_cost_bits ?? cost_bits,
+            untilMs: previous_until_ms,
+          },
+    old:
+      old_until_ms === null || oldServers.length === 0
+        ? undefined
+        : { servers: oldServers, untilMs: old_until_ms },
+    publishServers: JSON.parse(row.publish_servers) as string[],
+    usesBypassTokens: row.uses_bypass_tokens === 1,
+    appliesFolderSync: row.applies_folder_sync === 1,
+    rotateDays: row.rotate_days,
   }
 }
 

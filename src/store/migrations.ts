@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { NewerDatabaseError } from './errors.ts'
 import { MAIL_TABLES } from './migrations/0001-mail.ts'
 import { BRIDGE_TABLES } from './migrations/0002-bridge.ts'
+import { NETWORK_TABLES } from './migrations/0003-network.ts'
 
 /** One step of the schema. Steps are only ever appended; a released one is never edited. */
 interface Migration {
@@ -13,6 +14,7 @@ interface Migration {
 const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'mail', sql: MAIL_TABLES },
   { version: 2, name: 'bridge', sql: BRIDGE_TABLES },
+  { version: 3, name: 'network', sql: NETWORK_TABLES },
 ]
 
 /** The schema version this release writes. */

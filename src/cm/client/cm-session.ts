@@ -29,6 +29,14 @@ export type LoginReply =
   /** The server's certificate changed and nobody vouches for it: the auth key was not sent (design 9). */
   | { readonly kind: 'certificate-changed' }
 
+/** How a block is handed over (CM wire 7.3). `proxy` keeps its Post-To lines, the others must not have any. */
+export type StoreCommand =
+  | { readonly kind: 'server' }
+  /** The server passes it on, not before `afterMs` when that is given; needs a login. */
+  | { readonly kind: 'proxy'; readonly afterMs?: number }
+  /** Between servers: `userId` is who posted it there, `none` for nobody. */
+  | { readonly kind: 'replicate'; readonly userId: string }
+
 /** DONE says "received", not "accepted": whoever must know reads the block back (CM wire 7.6). */
 export type StoreReply = { readonly kind: 'done' } | Refused
 
@@ -90,9 +98,9 @@ export class CmSession {
   }
 
   /** Posts a text block (LF lines, no EndBlock). Throws a plain error for text that would not survive the wire. */
-  storeText(key: BlockKey, blockText: string): Promise<StoreReply> {
+  storeText(key: BlockKey, blockText: string, how: StoreCommand = TO_SERVER): Promise<StoreReply> {
     requireSendable(blockText)
-    return this.#exchange(`STORE SERVER ${key}`, async (dialogue) => {
+    return this.#exchange(storeLine(key, how), async (dialogue) => {
       await dialogue.send(encodeBlockLines(blockText))
       await dialogue.send(encodeLine('EndBlock'))
       return readStoreReply(dialogue)
@@ -100,10 +108,15 @@ export class CmSession {
   }
 
   /** Posts a data block: header lines up to and including `Data: n`, then exactly n octets. */
-  storeData(key: BlockKey, headerText: string, payload: PayloadSource): Promise<StoreReply> {
+  storeData(
+    key: BlockKey,
+    headerText: string,
+    payload: PayloadSource,
+    how: StoreCommand = TO_SERVER,
+  ): Promise<StoreReply> {
     const payloadBytes = payload instanceof Uint8Array ? payload.length : payload.bytes
     requireDataHeader(headerText, payloadBytes)
-    return this.#exchange(`STORE SERVER ${key}`, async (dialogue) => {
+    return this.#exchange(storeLine(key, how), async (dialogue) => {
       await dialogue.send(encodeBlockLines(headerText))
       let sent = 0
       for await (const chunk of payloadChunks(payload)) {
@@ -115,6 +128,11 @@ export class CmSession {
         throw dialogue.fail(new Error(`payload has ${sent} octets, not ${payloadBytes}`))
       return readStoreReply(dialogue)
     })
+  }
+
+  /** Tells a replica of an account; the session is logged in as `replication` (CM wire 9.3). */
+  replogin(userId: string, authKey: Secret<string>): Promise<StoreReply> {
+    return this.#exchange(`REPLOGIN ${userId} ${authKey.reveal()}`, readStoreReply)
   }
 
   /** TXT records of a name through the server; a lone EndBlock means none (CM wire 7.8). */
@@ -165,6 +183,20 @@ export class CmSession {
         this.#busy = false
       },
     }
+  }
+}
+
+const TO_SERVER: StoreCommand = { kind: 'server' }
+
+function storeLine(key: BlockKey, how: StoreCommand): string {
+  switch (how.kind) {
+    case 'server':
+      return `STORE SERVER ${key}`
+    case 'proxy':
+      return `STORE PROXY ${key}${how.afterMs === undefined ? '' : ` AFTER ${formatUtcTime(how.afterMs)}`}`
+    case 'replicate':
+      // Servers write hashes in upper case to each other (CM wire 1.2).
+      return `REPLICATE ${key.toUpperCase()} ${how.userId}`
   }
 }
 

@@ -1,0 +1,44 @@
+/**
+ * What an account says to its network beyond one server list: mailboxes and cost with the values before them, a server
+ * it moved away from, a server its key is published at, bypass secrets; and messages that wait for a time.
+ */
+export const NETWORK_TABLES = `
+-- How many mailboxes we announce and how much work we ask for (CM message 10.1).
+ALTER TABLE accounts ADD COLUMN mailbox_count INTEGER NOT NULL DEFAULT 4 CHECK (mailbox_count IN (2, 4, 8, 16));
+ALTER TABLE accounts ADD COLUMN cost_bits INTEGER NOT NULL DEFAULT 24 CHECK (cost_bits IN (24, 32, 36, 40));
+-- What was announced before: polled and accepted until then, since others still have the old announcement.
+ALTER TABLE accounts ADD COLUMN previous_mailbox_count INTEGER;
+ALTER TABLE accounts ADD COLUMN previous_cost_bits INTEGER;
+ALTER TABLE accounts ADD COLUMN previous_until_ms INTEGER;
+-- JSON array of HOST:PORT the account moved away from: polled, and its key posted there, until old_until_ms.
+ALTER TABLE accounts ADD COLUMN old_servers TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE accounts ADD COLUMN old_auth_key_id BLOB;
+ALTER TABLE accounts ADD COLUMN sealed_old_auth_key BLOB;
+ALTER TABLE accounts ADD COLUMN old_until_ms INTEGER;
+-- JSON array of HOST:PORT where the key is published and no mail is polled (PubTransport).
+ALTER TABLE accounts ADD COLUMN publish_servers TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE accounts ADD COLUMN publish_auth_key_id BLOB;
+ALTER TABLE accounts ADD COLUMN sealed_publish_auth_key BLOB;
+ALTER TABLE accounts ADD COLUMN uses_bypass_tokens INTEGER NOT NULL DEFAULT 1;
+-- Read, delete and archive records of the owner's reference clients are applied to flags (CM message 7).
+ALTER TABLE accounts ADD COLUMN applies_folder_sync INTEGER NOT NULL DEFAULT 0;
+-- Days between changes of the encryption subkey; 0: only when the owner says so (CM message 10.5).
+ALTER TABLE accounts ADD COLUMN rotate_days INTEGER NOT NULL DEFAULT 0;
+
+-- Bypass tokens (CM wire 6): 'issued' to a key, which may then write to us cheaply, or 'received' from it.
+CREATE TABLE bypass_secrets (
+  id            BLOB PRIMARY KEY,
+  account_id    INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  direction     TEXT NOT NULL CHECK (direction IN ('issued', 'received')),
+  key_id        TEXT NOT NULL,
+  sealed_secret BLOB NOT NULL,
+  -- As on the wire: YYYY-MM-DDThh:mm:ssZ, for a foreign token in the issuer's local time.
+  created       TEXT NOT NULL,
+  expires       TEXT NOT NULL,
+  stored_ms     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX bypass_secrets_of_account ON bypass_secrets (account_id, direction, key_id);
+
+-- Not posted before this time (design 7.11); NULL: at once.
+ALTER TABLE outbound_messages ADD COLUMN release_ms INTEGER;
+`
