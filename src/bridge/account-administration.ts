@@ -1,7 +1,7 @@
 import { claimAddress, hasControlCharacter, isAddress } from '../cm/address.ts'
 import { CERTIFICATE_REFUSALS } from '../cm/certificate.ts'
 import type { KeyId } from '../cm/ids.ts'
-import { generateKey, readSecretKey } from '../cm/openpgp.ts'
+import { generateKey, readSecretKey } from '../cm/openpgp/secret-keys.ts'
 import type { SecretKey } from '../cm/secret-key.ts'
 import { accountByLogin } from '../store/account-queries.ts'
 import { createAccount, type NewAccount, type NewAccountOutcome } from '../store/accounts.ts'

@@ -14,7 +14,7 @@ import {
 } from '../cm/ids.ts'
 import { parseKeyAnnouncement } from '../cm/key-announcement.ts'
 import { parseMessageAnnouncements } from '../cm/message-announcement.ts'
-import { parseCertificate } from '../cm/openpgp.ts'
+import { parseCertificate } from '../cm/openpgp/certificates.ts'
 import type { BlockType } from '../cm/server/port.ts'
 
 /** A block as it lies in a file, taken apart. */

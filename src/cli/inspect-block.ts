@@ -7,7 +7,7 @@ import { type BlockKey, type KeyId, parseBlockKey, parseKeyId } from '../cm/ids.
 import type { Poster } from '../cm/judge-signed.ts'
 import { parseKeyAnnouncement } from '../cm/key-announcement.ts'
 import { mergeBlocks } from '../cm/merge.ts'
-import { parseCertificate } from '../cm/openpgp.ts'
+import { parseCertificate } from '../cm/openpgp/certificates.ts'
 import type { MergeDecision } from '../cm/server/port.ts'
 import { validateBlock } from '../cm/validate-block.ts'
 import { misuse } from './cli-error.ts'

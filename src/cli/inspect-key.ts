@@ -8,7 +8,7 @@ import {
   type Usability,
 } from '../cm/certificate.ts'
 import { mailboxHash } from '../cm/ids.ts'
-import { parseCertificate } from '../cm/openpgp.ts'
+import { parseCertificate } from '../cm/openpgp/certificates.ts'
 import { formatUtcTime } from '../cm/utc-time.ts'
 import type { CliContext } from './context.ts'
 import { finishInspect, type InspectResult, nowOption, readInput } from './inspect-result.ts'

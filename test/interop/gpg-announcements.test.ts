@@ -6,7 +6,9 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { buildAddressClaim, buildKeyAnnouncement } from '../../src/cm/build-announcements.ts'
 import { parseClearSigned } from '../../src/cm/clear-signed.ts'
 import { parseKeyAnnouncement } from '../../src/cm/key-announcement.ts'
-import { generateKey, parseCertificate, verifyClearSigned } from '../../src/cm/openpgp.ts'
+import { parseCertificate } from '../../src/cm/openpgp/certificates.ts'
+import { verifyClearSigned } from '../../src/cm/openpgp/clear-signatures.ts'
+import { generateKey } from '../../src/cm/openpgp/secret-keys.ts'
 import { createProofOfWorkSolver } from '../../src/cm/proof-of-work-solver.ts'
 
 const hasGpg = spawnSync('gpg', ['--version']).status === 0

@@ -2,7 +2,7 @@ import { duration } from '../../base/clock.ts'
 import type { BuiltBlock } from '../../cm/build-announcements.ts'
 import type { CmSession } from '../../cm/client/cm-session.ts'
 import { type ServerAttempt, type ServerFailure, withServers } from '../../cm/client/with-servers.ts'
-import { readSecretKey } from '../../cm/openpgp.ts'
+import { readSecretKey } from '../../cm/openpgp/secret-keys.ts'
 import { loadAuthKey } from '../../store/account-queries.ts'
 import {
   type BridgeContext,

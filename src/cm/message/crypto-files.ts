@@ -2,12 +2,8 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import {
-  decryptUnauthenticatedStream,
-  encryptStream,
-  signDetachedStream,
-  verifyDetachedStream,
-} from '../openpgp.ts'
+import { signDetachedStream, verifyDetachedStream } from '../openpgp/detached-signatures.ts'
+import { decryptUnauthenticatedStream, encryptStream } from '../openpgp/encryption.ts'
 import type { DetachedVerdict } from '../signature-verdict.ts'
 import type { ByteStream } from './byte-stream.ts'
 import type { EncryptionPlan } from './encryption-plan.ts'

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import type { AcknowledgmentId, KeyId } from '../ids.ts'
-import { signatureIssuers } from '../openpgp.ts'
+import { signatureIssuers } from '../openpgp/detached-signatures.ts'
 import {
   type AckContent,
   ackEntryName,

@@ -11,7 +11,7 @@ import {
   signDetachedFile,
   verifyDetachedFile,
 } from '../../../../src/cm/message/crypto-files.ts'
-import { signatureIssuers } from '../../../../src/cm/openpgp.ts'
+import { signatureIssuers } from '../../../../src/cm/openpgp/detached-signatures.ts'
 import { vectorBytes } from '../../../support/vectors.ts'
 
 const key = (name: string): string => vectorBytes(`keys/${name}.asc`).toString()

@@ -1,0 +1,107 @@
+import * as openpgp from 'openpgp'
+import { type ByteStream, collectStream, drainStream } from '../message/byte-stream.ts'
+import type { BadSignatureReason, DetachedVerdict } from '../signature-verdict.ts'
+import {
+  FULL_SETTINGS,
+  fingerprintOf,
+  OPENPGP_SETTINGS,
+  readCertificateText,
+  readOneSignature,
+  SIGNATURE_CLOCK_TOLERANCE_MS,
+  succeeds,
+} from './settings.ts'
+
+/* Streams: nothing here holds more than a few chunks of a message. */
+
+/** Signs a stream; resolves with the binary signature, without notations. Bounded: `sign` alone would hold it twice. */
+export async function signDetachedStream(
+  content: ByteStream,
+  secretKey: string,
+  date: Date,
+): Promise<Uint8Array> {
+  const message = await openpgp.createMessage({ binary: content, date })
+  const signingKeys = await openpgp.readPrivateKey({ armoredKey: secretKey, config: OPENPGP_SETTINGS })
+  const signed: unknown = await openpgp.sign({
+    message,
+    signingKeys,
+    detached: true,
+    format: 'object',
+    date,
+    config: OPENPGP_SETTINGS,
+  })
+  if (!(signed instanceof openpgp.Signature)) throw new TypeError('a detached signature was expected')
+  // The hash is fed by whoever reads the literal data; only then can the signature be written.
+  await drainStream(message.getLiteralData() as ByteStream)
+  const written = signed.write()
+  return written instanceof Uint8Array ? written : collectStream(written as ByteStream)
+}
+
+/** The signature's issuers as 16 hex digits, so that their keys can be looked for; empty when it cannot be read. */
+export async function signatureIssuers(signature: Uint8Array): Promise<readonly string[]> {
+  const parsed = await readOneSignature(signature)
+  return parsed === undefined ? [] : parsed.getSigningKeyIDs().map((id) => id.toHex())
+}
+
+/**
+ * Verifies one binary signature (type 0x00) over a stream. Any other type is refused: openpgp.js hashes nothing at all
+ * for a standalone one, so that it would fit every message. The signer is the primary key whoever of it signed.
+ */
+export async function verifyDetachedStream(
+  content: () => ByteStream,
+  signature: Uint8Array,
+  context: { readonly certificates: readonly string[]; readonly nowMs: number },
+): Promise<DetachedVerdict> {
+  const parsed = await readOneSignature(signature)
+  const packet = parsed?.packets[0]
+  const issuer = parsed?.getSigningKeyIDs()[0]
+  if (parsed === undefined || packet === undefined || issuer === undefined) return bad('signature-unreadable')
+  if (packet.signatureType !== openpgp.enums.signature.binary) return bad('signature-type')
+  const certificates = await Promise.all(context.certificates.map(readCertificateText))
+  // Anybody can put another's signing subkey into a certificate of their own, so each that has it is tried.
+  const candidates = certificates.filter((certificate) => certificate.getKeys(issuer).length > 0)
+  if (candidates.length === 0) return { kind: 'unknown-key', issuer: issuer.toHex() }
+  const createdMs = packet.created?.getTime() ?? 0
+  const date = new Date(Math.max(context.nowMs, createdMs))
+  const verdicts: DetachedVerdict[] = []
+  for (const signer of candidates) {
+    if (await signer.isRevoked(undefined, undefined, new Date(context.nowMs), FULL_SETTINGS)) {
+      verdicts.push(bad('signer-key-revoked', signer))
+    } else if (await isSignedBy(signer, { signature: parsed, content: content(), date })) {
+      return judgeSigner(signer, createdMs, context.nowMs)
+    }
+  }
+  return verdicts[0] ?? bad('signature-wrong', candidates[0])
+}
+
+async function isSignedBy(
+  signer: openpgp.Key,
+  given: { readonly signature: openpgp.Signature; readonly content: ByteStream; readonly date: Date },
+): Promise<boolean> {
+  const result = await openpgp.verify({
+    message: await openpgp.createMessage({ binary: given.content }),
+    signature: given.signature,
+    verificationKeys: [signer],
+    format: 'binary',
+    date: given.date,
+    // A key whose owner has since renewed its self-signature still signs its old mail, as for gpg.
+    config: { ...OPENPGP_SETTINGS, allowInsecureVerificationWithReformattedKeys: true },
+  })
+  const verified = result.signatures[0]?.verified
+  // It may reject while the data is still being read; that is an answer, not an unhandled rejection.
+  const answer = verified !== undefined && succeeds(verified)
+  await drainStream(result.data as ByteStream)
+  return await answer
+}
+
+async function judgeSigner(key: openpgp.Key, createdMs: number, nowMs: number): Promise<DetachedVerdict> {
+  const keyCreatedMs = key.getCreationTime().getTime()
+  const notBeforeMs = Math.max(createdMs - SIGNATURE_CLOCK_TOLERANCE_MS, keyCreatedMs)
+  if (notBeforeMs > nowMs) return { kind: 'future', signer: fingerprintOf(key), notBeforeMs }
+  const expires = await key.getExpirationTime(undefined, FULL_SETTINGS)
+  if (expires === null || Number(expires) <= nowMs) return bad('signer-key-expired', key)
+  return { kind: 'good', signer: fingerprintOf(key), createdMs }
+}
+
+function bad(reason: BadSignatureReason, key?: openpgp.Key): DetachedVerdict {
+  return { kind: 'bad', signer: key === undefined ? undefined : fingerprintOf(key), reason }
+}
