@@ -28,6 +28,8 @@ const ONE_IMPORTER: Record<string, string> = {
   bullmq: 'bridge/queue-bullmq.ts',
   ioredis: 'bridge/queue-bullmq.ts',
   openpgp: 'cm/openpgp/',
+  'node:dns': 'net/',
+  'node:dns/promises': 'net/',
   'node:net': 'net/',
   'node:tls': 'net/',
   'node:sqlite': 'store/',
