@@ -71,7 +71,10 @@ function mergeRecords(
   if (kept.size > MAX_RECORDS || Buffer.byteLength(text) > MAX_STORED_TEXT_BYTES) {
     return { kind: 'rejected', reason: 'too-large' }
   }
-  return text === stored ? { kind: 'unchanged' } : { kind: 'stored', text }
+  if (text === stored) return { kind: 'unchanged' }
+  const known = new Set(old)
+  const added = [...kept.values()].filter((record) => !known.has(record)).map((record) => record.text)
+  return { kind: 'stored', text, added }
 }
 
 /**

@@ -28,6 +28,10 @@ export interface CmServerContext {
 export interface StoredNotice {
   readonly type: BlockType
   readonly key: BlockKey
+  /** `replica`: another server handed it on by REPLICATE; nobody is notified, nothing is handed on again (CM wire 9.3). */
+  readonly from: 'client' | 'replica'
+  /** The accepted records that are new; empty for types of one record (CM wire S13). */
+  readonly added: readonly string[]
 }
 
 /** The user of a session; set by a successful LOGIN and by nothing else (CM wire S1). */

@@ -22,7 +22,12 @@ export interface StoredBlock {
 export type MergeDecision =
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'rejected'; readonly reason: string }
-  | { readonly kind: 'stored'; readonly text: string }
+  | {
+      readonly kind: 'stored'
+      readonly text: string
+      /** Multi-record types: the records that are new in the block, or newer than what was there (CM wire S13). */
+      readonly added?: readonly string[]
+    }
 
 /** Blocks, one slot per (type, key): types never replace each other (CM wire S2). */
 export interface CmBlocks {

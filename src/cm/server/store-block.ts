@@ -5,8 +5,8 @@ import { type BlockKey, type KeyId, keyAnnouncementKey } from '../ids.ts'
 import { judgeDataHeader } from '../judge-unsigned.ts'
 import { parseKeyAnnouncement } from '../key-announcement.ts'
 import { mergeBlocks } from '../merge.ts'
-import type { CmServerContext, SessionUser } from './context.ts'
-import type { CmBlocks, MergeDecision, PayloadSink } from './port.ts'
+import type { CmServerContext, SessionUser, StoredNotice } from './context.ts'
+import type { BlockType, CmBlocks, MergeDecision, PayloadSink } from './port.ts'
 import type { ReceivedBlock } from './receive-block.ts'
 
 /** Keys of one claim block that are looked up; a block of one poster speaks for one key. */
@@ -14,6 +14,7 @@ const MAX_LOOKED_UP_KEYS = 16
 
 export interface StoreTarget {
   readonly key: BlockKey
+  readonly from?: StoredNotice['from']
   readonly user: SessionUser | undefined
 }
 
@@ -73,7 +74,7 @@ async function storeText(text: string, target: StoreTarget, context: CmServerCon
   }
   const { type } = verdict
   const decision = await blocks.update(type, target.key, (stored) => mergeBlocks(stored, verdict, rules))
-  if (decision.kind === 'stored') context.onStored?.({ type, key: target.key })
+  noteStored({ type, decision }, target, context)
 }
 
 async function storeData(
@@ -98,7 +99,7 @@ async function storeData(
       return
     }
     decision = await sink.commit(target.key, headerText, (stored) => mergeBlocks(stored, verdict, rules))
-    if (decision.kind === 'stored') context.onStored?.({ type: 'data', key: target.key })
+    noteStored({ type: 'data', decision }, target, context)
   } finally {
     if (decision === undefined) await sink.discard()
   }
@@ -126,6 +127,14 @@ async function knownKeys(text: string, blocks: CmBlocks): Promise<Record<KeyId, 
     if (parsed?.kind === 'ok') known[keyId] = parsed.announcement.keyBlock
   }
   return known
+}
+
+function noteStored(
+  { type, decision }: { readonly type: BlockType; readonly decision: MergeDecision },
+  { key, from = 'client' }: StoreTarget,
+  context: CmServerContext,
+): void {
+  if (decision.kind === 'stored') context.onStored?.({ type, key, from, added: decision.added ?? [] })
 }
 
 function noteRejection(verdict: BlockVerdict, { key }: StoreTarget, { log }: CmServerContext): void {

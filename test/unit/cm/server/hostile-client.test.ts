@@ -244,7 +244,7 @@ describe('storing', () => {
     expect((await client.get(`GET SERVER ${block.key}`)).at(-1)).toBe('first block of ciphertext')
     client.send(block.bytes)
     expect(await client.line()).toBe('DONE')
-    expect(stored).toEqual([{ type: 'data', key: block.key }])
+    expect(stored).toEqual([{ type: 'data', key: block.key, from: 'client', added: [] }])
   })
 
   it('several clients at once do not disturb each other', async () => {
