@@ -11,10 +11,7 @@ export interface CmBlocksLayout {
   readonly payloadDirectory: string
 }
 
-/** `blocks.db`'s PRAGMA user_version; raised with each change of the tables. */
-const SCHEMA_VERSION = 1
-
-const SCHEMA = `
+const FIRST_TABLES = `
 CREATE TABLE blocks (
   type TEXT NOT NULL,
   key TEXT NOT NULL,
@@ -35,6 +32,12 @@ CREATE TABLE auth_keys (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 `
+
+/** One step of the schema: SQL, or what SQL alone cannot do. */
+type SchemaStep = string | ((database: DatabaseSync) => void)
+
+/** Steps of the schema in order; `blocks.db`'s PRAGMA user_version counts them. Appended to only, never edited. */
+const STEPS: readonly SchemaStep[] = [FIRST_TABLES]
 
 /**
  * Makes or opens the database of a CM server. Throws DamagedDatabaseError, NewerDatabaseError or DiskFullError;
@@ -65,12 +68,15 @@ export function openBlocksDatabase(directory: string): { database: DatabaseSync;
 
 function migrate(database: DatabaseSync, path: string): void {
   const version = Number(database.prepare('PRAGMA user_version').get()?.user_version)
-  if (version > SCHEMA_VERSION) throw new NewerDatabaseError(path, version, SCHEMA_VERSION)
-  if (version === SCHEMA_VERSION) return
-  inTransaction(database, () => {
-    database.exec(SCHEMA)
-    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
-  })
+  if (version > STEPS.length) throw new NewerDatabaseError(path, version, STEPS.length)
+  for (const [index, step] of STEPS.entries()) {
+    if (index < version) continue
+    inTransaction(database, () => {
+      if (typeof step === 'string') database.exec(step)
+      else step(database)
+      database.exec(`PRAGMA user_version = ${index + 1}`)
+    })
+  }
 }
 
 /** Runs `work` in one transaction: all of it is durable when this returns, or none of it. */
