@@ -62,6 +62,8 @@ export interface PeerCertificate {
   readonly description: string
   /** True when it is valid now, for the host that was asked for, under the authorities. */
   readonly publiclyTrusted: boolean
+  /** True when it is valid now for this host too, under the authorities: a server may stand for several names. */
+  isTrustedFor(host: string): boolean
 }
 
 /** The channel is closed, by us or by the peer: nothing can be written any more. */

@@ -1,4 +1,4 @@
-import { NODATA, NOTFOUND, Resolver } from 'node:dns/promises'
+import { CONNREFUSED, NODATA, NOTFOUND, Resolver } from 'node:dns/promises'
 import { duration } from '../base/clock.ts'
 
 /** Milliseconds for one question with its repeats; whoever asks for a look-up has two seconds for a source (design 7.2). */
@@ -24,8 +24,11 @@ export type TxtAnswer =
   | { readonly kind: 'records'; readonly records: readonly (readonly string[])[] }
   /** There is no such name. */
   | { readonly kind: 'none' }
-  /** Nobody answered in time, or the answer was an error: nothing is known. */
-  | { readonly kind: 'failed' }
+  /**
+   * Nobody answered in time, or the answer was an error: nothing is known. `noResolver`: there is none to ask, as on a
+   * network of its own that has no DNS.
+   */
+  | { readonly kind: 'failed'; readonly noResolver?: true }
 
 /** TXT records of a name. Never rejects; `signal` ends it as `failed`. DNS is an argument, so that tests own it. */
 export type ResolveTxt = (name: string, signal: AbortSignal) => Promise<TxtAnswer>
@@ -60,7 +63,9 @@ export function createResolveTxt({ resolvers }: { readonly resolvers: readonly s
 function answerOf(error: unknown): TxtAnswer {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === NODATA) return { kind: 'records', records: [] }
-  return { kind: code === NOTFOUND ? 'none' : 'failed' }
+  if (code === NOTFOUND) return { kind: 'none' }
+  // Refused or without a route: there is none at that address.
+  return code === CONNREFUSED ? { kind: 'failed', noResolver: true } : { kind: 'failed' }
 }
 
 function bounded(records: readonly (readonly string[])[]): (readonly string[])[] {

@@ -26,12 +26,17 @@ export function describeCertificate(certificate: X509Certificate): string {
     .join('\n')
 }
 
-/** What a TLS end showed. */
-export function peerCertificate(certificate: X509Certificate, publiclyTrusted: boolean): PeerCertificate {
+/** What a TLS end showed; `isTrustedFor` is asked only of a certificate that the authorities vouch for. */
+export function peerCertificate(
+  certificate: X509Certificate,
+  publiclyTrusted: boolean,
+  isTrustedFor: (host: string) => boolean = () => false,
+): PeerCertificate {
   return {
     sha256: certificateSha256(certificate.raw),
     description: describeCertificate(certificate),
     publiclyTrusted,
+    isTrustedFor,
   }
 }
 

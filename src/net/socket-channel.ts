@@ -1,5 +1,11 @@
 import type { Socket } from 'node:net'
-import { type ConnectionOptions, checkServerIdentity, connect as connectTls, TLSSocket } from 'node:tls'
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  connect as connectTls,
+  TLSSocket,
+  type PeerCertificate as TlsCertificate,
+} from 'node:tls'
 import {
   type ByteChannel,
   ChannelClosedError,
@@ -84,7 +90,8 @@ export class SocketChannel implements ByteChannel {
     if (early !== null && early[0] !== TLS_HANDSHAKE_RECORD) throw this.#abandon('plaintext behind STARTTLS')
     this.#unlisten(plain)
     if (early !== null) plain.unshift(early)
-    const secured = secureSocket(plain, context)
+    const names = new CertifiedNames()
+    const secured = secureSocket(plain, context, names)
     this.#socket = secured
     try {
       await handshake(secured, context.role === 'server' ? 'secure' : 'secureConnect')
@@ -95,7 +102,10 @@ export class SocketChannel implements ByteChannel {
     this.#listen(secured)
     this.#secure = true
     const shown = secured.getPeerX509Certificate()
-    this.#peerCertificate = shown === undefined ? undefined : peerCertificate(shown, secured.authorized)
+    this.#peerCertificate =
+      shown === undefined
+        ? undefined
+        : peerCertificate(shown, secured.authorized, (host) => names.include(host))
     this.#applyIdleTimeout()
     this.#closed = secured.closed
     this.#readEnded = secured.readableEnded
@@ -194,18 +204,34 @@ export class SocketChannel implements ByteChannel {
   }
 }
 
-function secureSocket(plain: Socket, context: TlsContext): TLSSocket {
-  if (context.role === 'client') return connectTls({ socket: plain, ...clientOptions(context) })
+/** The names of a certificate whose chain ends at an authority: OpenSSL's verdict on the chain alone. */
+class CertifiedNames {
+  #certificate: TlsCertificate | undefined
+
+  /** Node asks for the identity only when the chain is valid. */
+  set(certificate: TlsCertificate): void {
+    this.#certificate = certificate
+  }
+
+  include(host: string): boolean {
+    return this.#certificate !== undefined && checkServerIdentity(host, this.#certificate) === undefined
+  }
+}
+
+function secureSocket(plain: Socket, context: TlsContext, names: CertifiedNames): TLSSocket {
+  if (context.role === 'client') return connectTls({ socket: plain, ...clientOptions(context, names) })
   return new TLSSocket(plain, { isServer: true, secureContext: context.secureContext })
 }
 
 /** Any certificate is taken; OpenSSL's verdict on chain and host name is kept in `authorized`. */
-function clientOptions({ host, authorities }: ClientTlsContext): ConnectionOptions {
+function clientOptions({ host, authorities }: ClientTlsContext, names: CertifiedNames): ConnectionOptions {
   return {
     minVersion: 'TLSv1.2',
     rejectUnauthorized: false,
-    checkServerIdentity: (_, certificate) =>
-      host === undefined ? new Error('no host to check') : checkServerIdentity(host, certificate),
+    checkServerIdentity(_, certificate) {
+      names.set(certificate)
+      return host === undefined ? new Error('no host to check') : checkServerIdentity(host, certificate)
+    },
     ...(authorities === undefined ? {} : { ca: [...authorities] }),
   }
 }

@@ -56,16 +56,23 @@ export class CmSession {
   readonly hostPort: string
   /** `changed`: LOGIN is refused by this client; reading and storing without login go on. */
   readonly certificate: CertificateState
+  /** True when the server's certificate is valid now for that host under the authorities, whatever host was asked for. */
+  readonly isTrustedFor: (host: string) => boolean
   readonly #dialogue: CmDialogue
   #busy = false as boolean
 
   constructor(
     dialogue: CmDialogue,
-    about: { readonly hostPort: string; readonly certificate: CertificateState },
+    about: {
+      readonly hostPort: string
+      readonly certificate: CertificateState
+      readonly isTrustedFor?: (host: string) => boolean
+    },
   ) {
     this.#dialogue = dialogue
     this.hostPort = about.hostPort
     this.certificate = about.certificate
+    this.isTrustedFor = about.isTrustedFor ?? (() => false)
   }
 
   /** LOGIN; key ids go in upper case, since the reference compares them exactly (CM wire 7.7). */

@@ -52,8 +52,10 @@ export async function connectCmServer(
   })
   const hostPort = formatHostPort(target.host, target.port)
   try {
-    const certificate = await judgeCertificate(hostPort, channel.peerCertificate, environment)
-    return new CmSession(dialogue, { hostPort, certificate })
+    const shown = channel.peerCertificate
+    const certificate = await judgeCertificate(hostPort, shown, environment)
+    const isTrustedFor = (host: string): boolean => shown?.isTrustedFor(host) === true
+    return new CmSession(dialogue, { hostPort, certificate, isTrustedFor })
   } catch (error) {
     channel.destroy()
     throw error

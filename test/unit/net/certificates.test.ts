@@ -5,7 +5,10 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { duration } from '../../../src/base/clock.ts'
+import { anyAddress } from '../../../src/net/address-guard.ts'
+import type { ServerTlsContext } from '../../../src/net/byte-channel.ts'
 import { createAuthority, createLeaf, parseCertificateName } from '../../../src/net/certificates.ts'
+import { connect } from '../../../src/net/connect.ts'
 import { loadCmServerCertificate, loadInstallCertificates } from '../../../src/net/install-certificates.ts'
 import { listen } from '../../../src/net/listen.ts'
 import { decodeNameConstraints, encodeNameConstraints } from '../../../src/net/name-constraints.ts'
@@ -162,3 +165,56 @@ describe('the CM server certificate', () => {
     expect(certificate.description).toContain('Key: rsa 2048 bits')
   })
 })
+
+describe('a certificate that names several hosts', () => {
+  it('is trusted for each of them under its authority, whatever host was asked for, and for no other', async () => {
+    const names = ['cmsvr.example.net', 'cm.hoster.example', '127.0.0.1']
+    const authority = await createAuthority({ names, label: 'test', nowMs: NOW })
+    const tls = createServerTls(await createLeaf({ authority, names, nowMs: NOW }))
+    const show = (authorityPem: string | undefined) => shownBy(tls, authorityPem)
+    const shown = await show(authority.certificatePem)
+    expect(shown?.publiclyTrusted).toBe(true)
+    expect(shown?.isTrustedFor('cmsvr.example.net')).toBe(true)
+    expect(shown?.isTrustedFor('cmsvr.example.com')).toBe(false)
+    const stranger = await show(undefined)
+    expect(stranger?.isTrustedFor('cmsvr.example.net')).toBe(false)
+  })
+
+  it('is trusted for its hosts although the host asked for is not among them', async () => {
+    const names = ['cmsvr.example.net', '192.0.2.1']
+    const authority = await createAuthority({ names, label: 'test', nowMs: NOW })
+    const tls = createServerTls(await createLeaf({ authority, names, nowMs: NOW }))
+    const shown = await shownBy(tls, authority.certificatePem)
+    expect(shown?.publiclyTrusted).toBe(false)
+    expect(shown?.isTrustedFor('cmsvr.example.net')).toBe(true)
+  })
+})
+
+/** What a client that asks for 127.0.0.1 sees of a server. */
+async function shownBy(tls: ServerTlsContext, authorityPem: string | undefined) {
+  const listener = await listen({
+    addresses: [{ host: '127.0.0.1', port: 0 }],
+    maxConnections: 5,
+    onConnection: async (channel) => {
+      await channel.startTls(tls)
+      await channel.end()
+    },
+    onError: () => undefined,
+  })
+  try {
+    const channel = await connect({
+      host: '127.0.0.1',
+      port: listener.addresses[0]!.port,
+      judge: anyAddress,
+    })
+    await channel.startTls({
+      role: 'client',
+      host: '127.0.0.1',
+      ...(authorityPem === undefined ? {} : { authorities: [authorityPem] }),
+    })
+    channel.destroy()
+    return channel.peerCertificate
+  } finally {
+    await listener.closeAll()
+  }
+}

@@ -37,6 +37,11 @@ describe('createResolveTxt', () => {
     expect(await resolveTxt('cmsvr.broken.example', never)).toEqual({ kind: 'failed' })
   })
 
+  it('says when there is no resolver at all', async () => {
+    const nowhere = createResolveTxt({ resolvers: ['127.0.0.1:1'] })
+    expect(await nowhere('cmsvr.example.net', never)).toEqual({ kind: 'failed', noResolver: true })
+  })
+
   it('ends when it is told to', async () => {
     const stop = new AbortController()
     const answer = resolveTxt('cmsvr.silent.example', stop.signal)
