@@ -4,6 +4,7 @@ import type { MaxAges } from '../block-verdict.ts'
 import type { BlockKey, KeyId } from '../ids.ts'
 import type { JudgeBlock } from './block-judge.ts'
 import type { BlockType, CmAccounts, CmBlocks } from './port.ts'
+import type { CmRelay } from './relay/port.ts'
 
 /** Where the server writes what happens; block keys, which can be key ids, at debug only (design 5). */
 export interface CmServerLog {
@@ -21,6 +22,8 @@ export interface CmServerContext {
   readonly tls: () => ServerTlsContext
   readonly maxAges: MaxAges
   readonly log: CmServerLog
+  /** Passes blocks on to other servers; undefined where nothing is passed on (CM wire 9.3, 9.4). */
+  readonly relay?: CmRelay | undefined
   /** A block became new or different, and is durable. */
   readonly onStored?: ((block: StoredNotice) => void) | undefined
 }

@@ -73,7 +73,8 @@ async function storeText(text: string, target: StoreTarget, context: CmServerCon
     return
   }
   const { type } = verdict
-  const decision = await blocks.update(type, target.key, (stored) => mergeBlocks(stored, verdict, rules))
+  const merge = mergeAndReplicate(verdict, { type, rules }, { target, context })
+  const decision = await blocks.update(type, target.key, merge)
   noteStored({ type, decision }, target, context)
 }
 
@@ -98,10 +99,32 @@ async function storeData(
       noteRejection(verdict, target, context)
       return
     }
-    decision = await sink.commit(target.key, headerText, (stored) => mergeBlocks(stored, verdict, rules))
+    const merge = mergeAndReplicate(verdict, { type: 'data', rules }, { target, context })
+    decision = await sink.commit(target.key, headerText, merge)
     noteStored({ type: 'data', decision }, target, context)
   } finally {
     if (decision === undefined) await sink.discard()
+  }
+}
+
+/** What becomes of the slot; what a client made new goes to the peer in the same transaction (CM wire 9.3). */
+function mergeAndReplicate(
+  verdict: BlockVerdict,
+  { type, rules }: { readonly type: BlockType; readonly rules: BlockRules },
+  { target, context }: { readonly target: StoreTarget; readonly context: CmServerContext },
+): (stored: string | undefined) => MergeDecision {
+  const { key, user, from } = target
+  // The records of this upload alone: the peer merges them into what it has.
+  const text = (): string => {
+    const alone = mergeBlocks(undefined, verdict, rules)
+    return alone.kind === 'stored' ? alone.text : ''
+  }
+  return (stored) => {
+    const decision = mergeBlocks(stored, verdict, rules)
+    if (decision.kind === 'stored' && from !== 'replica') {
+      context.relay?.replicateBlock({ type, key, userId: user?.userId ?? 'none', text })
+    }
+    return decision
   }
 }
 

@@ -21,8 +21,8 @@ export interface ReplicaOfBlock {
   readonly key: BlockKey
   /** Who posted it here, `none` for nobody: the peer judges it as that user's (CM wire 9.3). */
   readonly userId: string
-  /** LF lines, no EndBlock. For data only the type and the key count: it is read from the block store when it is sent. */
-  readonly text: string
+  /** What was accepted of the upload: LF lines, no EndBlock. Asked only when there is a peer, and never for data. */
+  readonly text: () => string
 }
 
 /** What SELFTEST says of the sender (CM wire 7.9). */
