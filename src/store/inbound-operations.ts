@@ -1,6 +1,7 @@
 import type { AcknowledgmentId, AnnouncementId, BlockKey, KeyId, MessageHash } from '../cm/ids.ts'
 import type { Flag } from '../mail/flags.ts'
 import type { MessageDraft } from './blob-rows.ts'
+import { keepBypassSecret, type NewBypassSecret } from './bypass-operations.ts'
 import { type ContactRecord, pinContact, upsertContact } from './contact-operations.ts'
 import type { AccountId } from './ids.ts'
 import { findMailbox } from './mailbox-rows.ts'
@@ -34,6 +35,8 @@ export interface FoundAnnouncement {
   readonly dataBlocks: readonly BlockKey[]
   /** False: below the demand and without a token; fetched into Junk (design 8.2). */
   readonly hasEnoughWork: boolean
+  /** The key whose token of ours stands for the work (CM wire 6); undefined when the work itself is enough, or nothing is. */
+  readonly bypassKeyId?: KeyId | undefined
   /** `host:port` it came from. */
   readonly server: string
 }
@@ -166,6 +169,10 @@ export const inboundOperations = {
       /** A key that is known from now on. */
       readonly pin: KeyId | null
       readonly notices: readonly NoticeDraft[]
+      /** The token the signer gave us (CM wire 6). */
+      readonly bypassSecret?: NewBypassSecret | undefined
+      /** The signer, when it used a token we do not know. */
+      readonly unknownTokenFrom?: KeyId | undefined
     },
   ):
     | { readonly kind: 'ok' | 'duplicate'; readonly due: readonly DueWork[] }
@@ -176,6 +183,13 @@ export const inboundOperations = {
     for (const contact of args.contacts) upsertContact(tx, accountId, contact)
     if (args.pin !== null) pinContact(tx, accountId, args.pin)
     for (const notice of args.notices) insertNotice(tx, accountId, notice)
+    if (args.bypassSecret !== undefined) keepBypassSecret(tx, accountId, args.bypassSecret)
+    if (args.unknownTokenFrom !== undefined) {
+      tx.sql('UPDATE inbound_announcements SET unknown_token_from = ? WHERE id = ?').run(
+        args.unknownTokenFrom,
+        inboundId,
+      )
+    }
     if (isDuplicate(tx, accountId, args.fingerprint)) {
       setState(tx, inboundId, { state: 'duplicate', reason: args.reason, fingerprint: null })
       return { kind: 'duplicate', due: [] }
@@ -187,6 +201,7 @@ export const inboundOperations = {
       return { kind: 'ok', due: [] }
     }
     deliver(tx, accountId, end)
+    tx.sql('UPDATE inbound_announcements SET blob_id = ? WHERE id = ?').run(end.message.blob.id, inboundId)
     setState(tx, inboundId, { state: 'delivered', reason, fingerprint })
     return { kind: 'ok', due: scheduleAcknowledgment(tx, accountId, end.acknowledgment) }
   },
@@ -206,8 +221,8 @@ export const inboundOperations = {
 function insertAnnouncement(tx: WriteTransaction, accountId: AccountId, found: FoundAnnouncement): DueWork[] {
   const inserted = tx
     .sql(
-      `INSERT INTO inbound_announcements (account_id, announcement_id, message_hash, state, record, server, enough_work, seen_ms)
-       VALUES (?, ?, ?, 'announced', ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
+      `INSERT INTO inbound_announcements (account_id, announcement_id, message_hash, state, record, server, enough_work, bypass_key_id, seen_ms)
+       VALUES (?, ?, ?, 'announced', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`,
     )
     .get(
       accountId,
@@ -216,6 +231,7 @@ function insertAnnouncement(tx: WriteTransaction, accountId: AccountId, found: F
       found.record,
       found.server,
       found.hasEnoughWork ? 1 : 0,
+      found.bypassKeyId ?? null,
       tx.nowMs,
     )
   if (inserted === undefined) return []

@@ -1,4 +1,4 @@
-import type { AnnouncementId, BlockKey, MessageHash } from '../cm/ids.ts'
+import type { AnnouncementId, BlockKey, KeyId, MessageHash } from '../cm/ids.ts'
 import type { AccountId } from './ids.ts'
 import type { InboundState } from './inbound-operations.ts'
 import type { ReadConnection } from './read-connection.ts'
@@ -11,6 +11,8 @@ export interface InboundMessage {
   readonly record: string
   readonly server: string
   readonly hasEnoughWork: boolean
+  /** The key whose token of ours stands for the work. */
+  readonly bypassKeyId: KeyId | null
   readonly seenMs: number
   readonly holdUntilMs: number | null
   readonly blocks: readonly InboundBlock[]
@@ -30,6 +32,7 @@ interface Row {
   readonly record: string
   readonly server: string
   readonly enough_work: number
+  readonly bypass_key_id: KeyId | null
   readonly seen_ms: number
   readonly hold_until_ms: number | null
 }
@@ -50,6 +53,7 @@ export function inboundMessage(read: ReadConnection, inboundId: number): Inbound
     record: row.record,
     server: row.server,
     hasEnoughWork: row.enough_work === 1,
+    bypassKeyId: row.bypass_key_id,
     seenMs: row.seen_ms,
     holdUntilMs: row.hold_until_ms,
     blocks: blocks.map((block) => ({

@@ -1,5 +1,6 @@
 import { accountOperations } from './account-operations.ts'
 import { blobOperations } from './blob-rows.ts'
+import { bypassOperations } from './bypass-operations.ts'
 import { certificateOperations } from './certificate-memory.ts'
 import { contactOperations } from './contact-operations.ts'
 import { inboundOperations } from './inbound-operations.ts'
@@ -14,6 +15,7 @@ import { workOperations } from './work-operations.ts'
 export const operations = {
   ...accountOperations,
   ...blobOperations,
+  ...bypassOperations,
   ...certificateOperations,
   ...mailboxOperations,
   ...messageOperations,

@@ -37,6 +37,8 @@ export interface EncodedCopy {
   readonly recipients: readonly {
     readonly recipientId: number
     readonly acknowledgmentId: AcknowledgmentId
+    /** The received token its announcement was made with. */
+    readonly bypassSecretId?: Uint8Array | undefined
   }[]
   readonly blocks: readonly EncodedBlock[]
 }
@@ -260,12 +262,10 @@ function insertCopy(
       )
       .get(args.outboundId, copy.file, copy.messageHash, copy.announcementId, tx.nowMs)?.id,
   )
-  for (const { recipientId, acknowledgmentId } of copy.recipients) {
-    tx.sql('UPDATE outbound_recipients SET copy_id = ?, acknowledgment_id = ? WHERE id = ?').run(
-      copyId,
-      acknowledgmentId,
-      recipientId,
-    )
+  for (const { recipientId, acknowledgmentId, bypassSecretId } of copy.recipients) {
+    tx.sql(
+      'UPDATE outbound_recipients SET copy_id = ?, acknowledgment_id = ?, bypass_secret_id = ? WHERE id = ?',
+    ).run(copyId, acknowledgmentId, bypassSecretId ?? null, recipientId)
   }
   for (const block of copy.blocks) {
     tx.sql(

@@ -4,18 +4,14 @@ import { judgeDate } from '../../cm/block-verdict.ts'
 import type { CmSession } from '../../cm/client/cm-session.ts'
 import { withServers } from '../../cm/client/with-servers.ts'
 import { type AcknowledgmentId, acknowledgmentId, type BlockKey, idBytes, mailboxHash } from '../../cm/ids.ts'
-import {
-  announcementProofInput,
-  messageIdOf,
-  parseMessageAnnouncements,
-} from '../../cm/message-announcement.ts'
-import { measureProofOfWork, meetsDemand } from '../../cm/proof-of-work.ts'
+import { messageIdOf, parseMessageAnnouncements } from '../../cm/message-announcement.ts'
 import { parseUtcTime } from '../../cm/utc-time.ts'
 import type { Account } from '../../store/account-queries.ts'
 import type { FoundAnnouncement } from '../../store/inbound-operations.ts'
 import { knowsAnnouncement, pollTimes } from '../../store/inbound-queries.ts'
 import { openAcknowledgments } from '../../store/outbound-queries.ts'
 import { type BridgeContext, ownServersRequest, requireAccount } from '../bridge-context.ts'
+import { createWorkJudge, type WorkJudge } from '../bypass-tokens.ts'
 import { OWN_MAILBOX_PREFIXES, OWN_PROOF_OF_WORK } from '../own-announcement.ts'
 import { jittered } from '../retry-delay.ts'
 import type { Stage } from '../worker.ts'
@@ -36,6 +32,7 @@ interface Pass {
   readonly startedMs: number
   readonly sinceMs: number | undefined
   readonly wanted: readonly AcknowledgmentId[]
+  readonly judgeWork: WorkJudge
 }
 
 interface PassResult {
@@ -90,6 +87,7 @@ function planPass(context: BridgeContext, account: Account): Pass {
     wanted: openAcknowledgments(context.store.read, account.id, MAX_ACKNOWLEDGMENTS)
       .filter(({ postedMs }) => asksOld || startedMs - postedMs < FRESH_MS)
       .map(({ id }) => id),
+    judgeWork: createWorkJudge(context, account, startedMs),
   }
 }
 
@@ -142,14 +140,15 @@ function readMailbox(context: BridgeContext, mailbox: Mailbox): FoundAnnouncemen
       knowsAnnouncement(context.store.read, account.id, { id, messageHash: announcement.messageHash })
     )
       return []
-    const shown = measureProofOfWork(announcement.proofOfWork ?? '', announcementProofInput(announcement))
+    const work = mailbox.pass.judgeWork(announcement, OWN_PROOF_OF_WORK)
     return [
       {
         announcementId: id,
         messageHash: announcement.messageHash,
         record: record.text,
         dataBlocks: announcement.dataBlocks,
-        hasEnoughWork: meetsDemand(shown, OWN_PROOF_OF_WORK),
+        hasEnoughWork: work.kind !== 'too-little',
+        bypassKeyId: work.kind === 'token' ? work.keyId : undefined,
         server: mailbox.server,
       },
     ]

@@ -25,6 +25,10 @@ ALTER TABLE accounts ADD COLUMN applies_folder_sync INTEGER NOT NULL DEFAULT 0;
 -- Days between changes of the encryption subkey; 0: only when the owner says so (CM message 10.5).
 ALTER TABLE accounts ADD COLUMN rotate_days INTEGER NOT NULL DEFAULT 0;
 
+-- The servers an account moved away from are looked at on their own: one that is dead must not hide mail elsewhere.
+ALTER TABLE polls ADD COLUMN old_succeeded_ms INTEGER;
+ALTER TABLE polls ADD COLUMN old_full_ms INTEGER;
+
 -- Bypass tokens (CM wire 6): 'issued' to a key, which may then write to us cheaply, or 'received' from it.
 CREATE TABLE bypass_secrets (
   id            BLOB PRIMARY KEY,
@@ -35,9 +39,22 @@ CREATE TABLE bypass_secrets (
   -- As on the wire: YYYY-MM-DDThh:mm:ssZ, for a foreign token in the issuer's local time.
   created       TEXT NOT NULL,
   expires       TEXT NOT NULL,
-  stored_ms     INTEGER NOT NULL
+  -- A received one: when it last came.
+  stored_ms     INTEGER NOT NULL,
+  -- Issued in place of one we lost: when it was last sent so that a reference client takes it. NULL: an ordinary one.
+  replaced_ms   INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX bypass_secrets_of_account ON bypass_secrets (account_id, direction, key_id);
+-- The received secret an announcement was made with, so that it can be made anew, and doubted when nobody acknowledges.
+ALTER TABLE outbound_recipients ADD COLUMN bypass_secret_id BLOB;
+CREATE INDEX outbound_recipients_by_bypass_secret ON outbound_recipients (bypass_secret_id) WHERE bypass_secret_id IS NOT NULL;
+-- Whose token stood for the work; the signer must be the same key (CM wire 6).
+ALTER TABLE inbound_announcements ADD COLUMN bypass_key_id TEXT;
+-- The key that signed a message whose token we do not know: we have lost it.
+ALTER TABLE inbound_announcements ADD COLUMN unknown_token_from TEXT;
+CREATE INDEX inbound_announcements_by_unknown_token ON inbound_announcements (account_id, unknown_token_from) WHERE unknown_token_from IS NOT NULL;
+-- The delivered message, by its bytes: copies and moves keep them.
+ALTER TABLE inbound_announcements ADD COLUMN blob_id BLOB;
 
 -- Not posted before this time (design 7.11); NULL: at once.
 ALTER TABLE outbound_messages ADD COLUMN release_ms INTEGER;
