@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
 import { createWorkerPool } from '../cm/workers/worker-pool.ts'
 import { createAccountMail } from '../store/account-mail.ts'
+import { announceRow, pollRow } from '../store/account-network-operations.ts'
 import { accountByLogin, isMailboxOf, listAccounts } from '../store/account-queries.ts'
-
 import { createCertificateMemory } from '../store/certificate-memory.ts'
 import type { AccountId } from '../store/ids.ts'
 import type { DueWork } from '../store/work-rows.ts'
@@ -175,10 +175,6 @@ function createWorker(context: BridgeContext, { queue, config }: BridgeOptions):
   })
 }
 
-function pollRow(accountId: AccountId): string {
-  return `poll${accountId}`
-}
-
 /** Every account has its two rows that never end; after a crash between adding an account and this they are made here. */
 async function scheduleAccounts(context: BridgeContext): Promise<void> {
   for (const { id } of listAccounts(context.store.read)) await scheduleAccount(context, id)
@@ -187,7 +183,7 @@ async function scheduleAccounts(context: BridgeContext): Promise<void> {
 async function scheduleAccount(context: BridgeContext, accountId: AccountId): Promise<DueWork[]> {
   const rows = [
     { row: pollRow(accountId), stage: 'poll' },
-    { row: `announce${accountId}`, stage: 'announce' },
+    { row: announceRow(accountId), stage: 'announce' },
   ]
   const due: DueWork[] = []
   for (const { row, stage } of rows) {

@@ -1,6 +1,6 @@
 import type { Bridge } from '../bridge/bridge.ts'
 import type { Log } from '../bridge/log.ts'
-import { OWN_MAILBOX_PREFIXES } from '../bridge/own-announcement.ts'
+import { polledMailboxes } from '../bridge/own-announcement.ts'
 import { mailboxHash } from '../cm/ids.ts'
 import type { StoredNotice } from '../cm/server/context.ts'
 import { type Account, listAccounts } from '../store/account-queries.ts'
@@ -15,8 +15,10 @@ export function pollOwners(
   { type, key }: StoredNotice,
 ): void {
   if (type !== 'message-announcement' && type !== 'acknowledgment') return
-  const isOwner = ({ keyId }: Account): boolean =>
-    type === 'acknowledgment' || OWN_MAILBOX_PREFIXES.some((prefix) => mailboxHash(prefix, keyId) === key)
+  // As at the beginning of time: one mailbox too many does no harm here.
+  const isOwner = ({ keyId, network }: Account): boolean =>
+    type === 'acknowledgment' ||
+    polledMailboxes(network, 0).some((prefix) => mailboxHash(prefix, keyId) === key)
   for (const { address } of listAccounts(store.read).filter(isOwner)) {
     bridge.pollNow(address).catch((cause: unknown) => log.error({ cause }, 'looking for mail failed'))
   }

@@ -197,14 +197,27 @@ export function loadSecretKey(read: ReadConnection, accountId: AccountId): Secre
   return new Secret(Buffer.from(bytes).toString())
 }
 
+/** Which of an account's auth keys: for its own servers, those it left, those its key is published at. */
+export type AuthKeyPlace = 'own' | 'old' | 'publish'
+
+const AUTH_KEY_COLUMNS = {
+  own: 'auth_key_id AS id, sealed_auth_key AS sealed',
+  old: 'old_auth_key_id AS id, sealed_old_auth_key AS sealed',
+  publish: 'publish_auth_key_id AS id, sealed_publish_auth_key AS sealed',
+} as const
+
 /** The account's authentication key for LOGIN at its CM servers, or undefined when it has none. */
-export function loadAuthKey(read: ReadConnection, accountId: AccountId): Secret<string> | undefined {
-  const row = read.get<{ auth_key_id: Uint8Array | null; sealed_auth_key: Uint8Array | null }>(
-    'SELECT auth_key_id, sealed_auth_key FROM accounts WHERE id = ?',
+export function loadAuthKey(
+  read: ReadConnection,
+  accountId: AccountId,
+  place: AuthKeyPlace = 'own',
+): Secret<string> | undefined {
+  const row = read.get<{ id: Uint8Array | null; sealed: Uint8Array | null }>(
+    `SELECT ${AUTH_KEY_COLUMNS[place]} FROM accounts WHERE id = ?`,
     accountId,
   )
-  if (row === undefined || row.auth_key_id === null || row.sealed_auth_key === null) return undefined
-  const bytes = open({ accountId, rowId: row.auth_key_id, purpose: 'auth-key' }, row.sealed_auth_key)
+  if (row === undefined || row.id === null || row.sealed === null) return undefined
+  const bytes = open({ accountId, rowId: row.id, purpose: 'auth-key' }, row.sealed)
   return new Secret(Buffer.from(bytes).toString())
 }
 

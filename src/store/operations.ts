@@ -1,3 +1,4 @@
+import { accountNetworkOperations } from './account-network-operations.ts'
 import { accountOperations } from './account-operations.ts'
 import { blobOperations } from './blob-rows.ts'
 import { bypassOperations } from './bypass-operations.ts'
@@ -13,6 +14,7 @@ import { workOperations } from './work-operations.ts'
 
 /** Every write there is, by name. The writer thread imports this table; `Store.write` takes its types from it. */
 export const operations = {
+  ...accountNetworkOperations,
   ...accountOperations,
   ...blobOperations,
   ...bypassOperations,

@@ -33,6 +33,7 @@ export function createAnnounceStage(context: BridgeContext): Stage {
         secretKey: read.secretKey,
         address: account.address,
         transport: { kind: 'servers', servers: ownServers(account) },
+        network: account.network,
         nowMs,
       },
       { solver: context.solver, signal },

@@ -12,7 +12,7 @@ import { knowsAnnouncement, pollTimes } from '../../store/inbound-queries.ts'
 import { openAcknowledgments } from '../../store/outbound-queries.ts'
 import { type BridgeContext, ownServersRequest, requireAccount } from '../bridge-context.ts'
 import { createWorkJudge, type WorkJudge } from '../bypass-tokens.ts'
-import { OWN_MAILBOX_PREFIXES, OWN_PROOF_OF_WORK } from '../own-announcement.ts'
+import { acceptedProofOfWork, polledMailboxes } from '../own-announcement.ts'
 import { jittered } from '../retry-delay.ts'
 import type { Stage } from '../worker.ts'
 
@@ -94,7 +94,7 @@ function planPass(context: BridgeContext, account: Account): Pass {
 /** Undefined: this server refuses what it should answer; the next one is asked. */
 async function look(context: BridgeContext, session: CmSession, pass: Pass): Promise<PassResult | undefined> {
   const result: PassResult = { announcements: [], acknowledged: [] }
-  for (const prefix of OWN_MAILBOX_PREFIXES) {
+  for (const prefix of polledMailboxes(pass.account.network, pass.startedMs)) {
     const key = mailboxHash(prefix, pass.account.keyId)
     const reply = await session.getBlock(key, pass.sinceMs)
     if (reply.kind === 'refused') return undefined
@@ -140,7 +140,10 @@ function readMailbox(context: BridgeContext, mailbox: Mailbox): FoundAnnouncemen
       knowsAnnouncement(context.store.read, account.id, { id, messageHash: announcement.messageHash })
     )
       return []
-    const work = mailbox.pass.judgeWork(announcement, OWN_PROOF_OF_WORK)
+    const work = mailbox.pass.judgeWork(
+      announcement,
+      acceptedProofOfWork(account.network, mailbox.pass.startedMs),
+    )
     return [
       {
         announcementId: id,
