@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs'
 import { duration } from '../../base/clock.ts'
 import type { Secret } from '../../base/secret.ts'
+import type { AddressJudge } from '../../net/address-guard.ts'
 import { encodeBlockLines, encodeLine, MAX_LINE_BYTES } from '../framer.ts'
-import type { BlockKey } from '../ids.ts'
+import { type BlockKey, parseKeyId } from '../ids.ts'
 import { formatUtcTime } from '../utc-time.ts'
 import { CmProtocolError } from './cm-protocol-error.ts'
 import type { CmDialogue } from './dialogue.ts'
@@ -14,6 +15,7 @@ import {
   readTextReply,
   refusalOf,
 } from './read-reply.ts'
+import type { UploadThrottle } from './upload-throttle.ts'
 
 /** Milliseconds for GOODBYE; a server that only hangs up has said goodbye too (CM wire 10.1). */
 const GOODBYE_TIMEOUT_MS = 5 * duration.second
@@ -32,6 +34,8 @@ export type LoginReply =
 /** How a block is handed over (CM wire 7.3). `proxy` keeps its Post-To lines, the others must not have any. */
 export type StoreCommand =
   | { readonly kind: 'server' }
+  /** Said by a server that passes the block on: its keys are in upper case (CM wire 1.2). */
+  | { readonly kind: 'relayed' }
   /** The server passes it on, not before `afterMs` when that is given; needs a login. */
   | { readonly kind: 'proxy'; readonly afterMs?: number }
   /** Between servers: `userId` is who posted it there, `none` for nobody. */
@@ -58,8 +62,14 @@ export class CmSession {
   readonly certificate: CertificateState
   /** True when the server's certificate is valid now for that host under the authorities, whatever host was asked for. */
   readonly isTrustedFor: (host: string) => boolean
+  /** True when the judge would have let this connection be made (design 8.4). */
+  readonly isAllowedBy: (judge: AddressJudge) => boolean
   readonly #dialogue: CmDialogue
+  readonly #throttle: UploadThrottle | undefined
   #busy = false as boolean
+  /** It gave the server something to pass on. */
+  #relayed = false as boolean
+  #ended = false as boolean
 
   constructor(
     dialogue: CmDialogue,
@@ -67,20 +77,37 @@ export class CmSession {
       readonly hostPort: string
       readonly certificate: CertificateState
       readonly isTrustedFor?: (host: string) => boolean
+      readonly isAllowedBy: (judge: AddressJudge) => boolean
+      readonly throttle?: UploadThrottle | undefined
     },
   ) {
     this.#dialogue = dialogue
+    this.#throttle = about.throttle
     this.hostPort = about.hostPort
     this.certificate = about.certificate
     this.isTrustedFor = about.isTrustedFor ?? (() => false)
+    this.isAllowedBy = about.isAllowedBy
   }
 
-  /** LOGIN; key ids go in upper case, since the reference compares them exactly (CM wire 7.7). */
+  /**
+   * True while another task may go on with it. Not after STORE PROXY: the reference begins to pass blocks on when the
+   * connection closes (CM wire 9.4).
+   */
+  get isReusable(): boolean {
+    return this.#dialogue.isSound && !this.#busy && !this.#relayed && !this.#ended
+  }
+
+  /** Pieces the server sent so far: unchanged as long as it has not answered. */
+  get chunksRead(): number {
+    return this.#dialogue.chunksRead
+  }
+
+  /** LOGIN; key ids go in upper case, role names as given, since the reference compares them exactly (CM wire 7.7). */
   async login(userId: string, authKey: Secret<string>): Promise<LoginReply> {
     if (this.certificate === 'changed') return { kind: 'certificate-changed' }
     const { dialogue, release } = this.#begin()
     try {
-      await dialogue.ask(`LOGIN ${userId.toUpperCase()} ${authKey.reveal()}`)
+      await dialogue.ask(`LOGIN ${parseKeyId(userId)?.toUpperCase() ?? userId} ${authKey.reveal()}`)
       const reply = await dialogue.line()
       if (reply.toUpperCase() === 'DONE') return { kind: 'ok' }
       if (refusalOf(reply) !== undefined) return { kind: 'refused' }
@@ -107,6 +134,7 @@ export class CmSession {
   /** Posts a text block (LF lines, no EndBlock). Throws a plain error for text that would not survive the wire. */
   storeText(key: BlockKey, blockText: string, how: StoreCommand = TO_SERVER): Promise<StoreReply> {
     requireSendable(blockText)
+    this.#relayed ||= how.kind === 'proxy'
     return this.#exchange(storeLine(key, how), async (dialogue) => {
       await dialogue.send(encodeBlockLines(blockText))
       await dialogue.send(encodeLine('EndBlock'))
@@ -123,11 +151,14 @@ export class CmSession {
   ): Promise<StoreReply> {
     const payloadBytes = payload instanceof Uint8Array ? payload.length : payload.bytes
     requireDataHeader(headerText, payloadBytes)
+    this.#relayed ||= how.kind === 'proxy'
+    const throttle = this.#throttle
     return this.#exchange(storeLine(key, how), async (dialogue) => {
       await dialogue.send(encodeBlockLines(headerText))
       let sent = 0
-      for await (const chunk of payloadChunks(payload)) {
+      for await (const chunk of payloadChunks(payload, throttle?.pieceBytes)) {
         sent += chunk.length
+        await throttle?.pass(chunk.length)
         await dialogue.send(chunk)
       }
       // The header promised n octets; with another number the server would take the next command for payload.
@@ -155,6 +186,7 @@ export class CmSession {
 
   /** Says goodbye and closes; never throws for what the server does. */
   async quit(): Promise<void> {
+    this.#ended = true
     try {
       await this.#exchange('QUIT', (dialogue) => dialogue.line(GOODBYE_TIMEOUT_MS))
     } catch (error) {
@@ -165,6 +197,7 @@ export class CmSession {
 
   /** Drops the connection at once. */
   close(): void {
+    this.#ended = true
     this.#dialogue.channel.destroy()
   }
 
@@ -199,6 +232,8 @@ function storeLine(key: BlockKey, how: StoreCommand): string {
   switch (how.kind) {
     case 'server':
       return `STORE SERVER ${key}`
+    case 'relayed':
+      return `STORE SERVER ${key.toUpperCase()}`
     case 'proxy':
       return `STORE PROXY ${key}${how.afterMs === undefined ? '' : ` AFTER ${formatUtcTime(how.afterMs)}`}`
     case 'replicate':
@@ -215,13 +250,17 @@ async function readStoreReply(dialogue: CmDialogue): Promise<StoreReply> {
   throw dialogue.fail(new CmProtocolError('unexpected-reply', { reply }))
 }
 
-async function* payloadChunks(payload: PayloadSource): AsyncGenerator<Uint8Array> {
+async function* payloadChunks(
+  payload: PayloadSource,
+  maxBytes = PAYLOAD_CHUNK_BYTES,
+): AsyncGenerator<Uint8Array> {
+  const chunkBytes = Math.min(maxBytes, PAYLOAD_CHUNK_BYTES)
   if (!(payload instanceof Uint8Array)) {
-    yield* createReadStream(payload.path, { highWaterMark: PAYLOAD_CHUNK_BYTES })
+    yield* createReadStream(payload.path, { highWaterMark: chunkBytes })
     return
   }
-  for (let offset = 0; offset < payload.length; offset += PAYLOAD_CHUNK_BYTES) {
-    yield payload.subarray(offset, offset + PAYLOAD_CHUNK_BYTES)
+  for (let offset = 0; offset < payload.length; offset += chunkBytes) {
+    yield payload.subarray(offset, offset + chunkBytes)
   }
 }
 
