@@ -6,7 +6,9 @@ import { announcementProofInput, encodeMessageAnnouncement } from '../cm/message
 import { PROOF_OF_WORK_FLOORS, type ProofOfWorkStrength, strongerDemand } from '../cm/proof-of-work.ts'
 import type { ProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
 import { formatUtcTime } from '../cm/utc-time.ts'
+import type { StoredBypassSecret } from '../store/bypass-queries.ts'
 import type { EncodedBlock } from '../store/outbound-operations.ts'
+import { tokenFor } from './bypass-tokens.ts'
 
 /** What one recipient's key announcement asks of those who write to it. */
 export interface RecipientDemand {
@@ -16,6 +18,8 @@ export interface RecipientDemand {
   readonly transport: string
   readonly mailboxPrefixes: readonly string[]
   readonly proofOfWork: ProofOfWorkStrength
+  /** Stands for that work: only the server's floor is proved then (CM wire 6). */
+  readonly bypassSecret?: StoredBypassSecret | undefined
 }
 
 export interface BlocksToEncode {
@@ -62,7 +66,7 @@ async function announce(
   date: string,
   recipient: RecipientDemand,
 ): Promise<EncodedBlock> {
-  const { mailboxPrefixes, keyId } = recipient
+  const { mailboxPrefixes, keyId, bypassSecret } = recipient
   const mailboxPrefix = mailboxPrefixes[Math.floor(input.random() * mailboxPrefixes.length)] ?? '0'
   const parts = {
     date,
@@ -70,7 +74,8 @@ async function announce(
     messageHash: input.encoded.messageHash,
     dataBlocks: input.encoded.blocks.map(({ key }) => key),
   }
-  const demand = strongerDemand(recipient.proofOfWork, PROOF_OF_WORK_FLOORS.server['message-announcement'])
+  const floor = PROOF_OF_WORK_FLOORS.server['message-announcement']
+  const demand = bypassSecret === undefined ? strongerDemand(recipient.proofOfWork, floor) : floor
   const proofOfWork = await input.solver.solve({
     ...demand,
     data: announcementProofInput(parts),
@@ -80,7 +85,12 @@ async function announce(
     type: 'message-announcement',
     key: mailboxHash(mailboxPrefix, keyId),
     target: recipient.transport,
-    text: encodeMessageAnnouncement({ ...parts, mailboxPrefix, proofOfWork }),
+    text: encodeMessageAnnouncement({
+      ...parts,
+      mailboxPrefix,
+      proofOfWork,
+      bypassToken: bypassSecret === undefined ? undefined : tokenFor(bypassSecret, parts),
+    }),
     payload: null,
     recipientId: recipient.recipientId,
   }

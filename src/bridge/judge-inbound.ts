@@ -3,8 +3,9 @@ import { duration } from '../base/clock.ts'
 import type { Secret } from '../base/secret.ts'
 import type { KeyId } from '../cm/ids.ts'
 import { parseKeyAnnouncement } from '../cm/key-announcement.ts'
+import type { BypassGrant } from '../cm/message/ack-file.ts'
 import type { OpenedMessage } from '../cm/message/decode-message.ts'
-import { type Disposition, decideDisposition } from '../cm/message/disposition.ts'
+import { type Disposition, decideDisposition, type WorkResult } from '../cm/message/disposition.ts'
 import { type JudgedMessage, judgeMessage } from '../cm/message/judge-message.ts'
 import { isSameAddress } from '../mail/address.ts'
 import type { Account } from '../store/account-queries.ts'
@@ -35,6 +36,8 @@ export interface JudgedInbound {
   readonly verdict: IncomingVerdict
   readonly disposition: Disposition
   readonly acknowledgmentSecret: Secret<Uint8Array> | undefined
+  /** The signer's own, never that of the From line (CM message 14.3). */
+  readonly bypassGrant: Secret<BypassGrant> | undefined
   /** Keys found on the way; they enter the store with the message. */
   readonly contacts: readonly ContactRecord[]
   /** Equal for the same message announced twice; null for what did not verify. */
@@ -190,7 +193,7 @@ function combine(context: BridgeContext, given: Given, parts: Parts): JudgedInbo
     isNamed: judgment.isNamed,
     dateFault: judgment.dateFault,
     isFolderSync: judgment.isFolderSync,
-    work: message.hasEnoughWork ? 'met' : 'below',
+    work: workOf(message, signature === 'good' ? signer : undefined),
     hasCollision: trust === 'collision',
     isBlocked: trust === 'blocked',
   })
@@ -209,9 +212,17 @@ function combine(context: BridgeContext, given: Given, parts: Parts): JudgedInbo
     verdict,
     disposition,
     acknowledgmentSecret: judgment.receipt?.acknowledgmentSecret,
+    bypassGrant: judgment.receipt?.bypassGrant,
     contacts: parts.contacts,
     fingerprint: signature === 'good' ? fingerprintOf(opened, signer) : null,
   }
+}
+
+/** A token spares the work only of the key it was issued to: another's is as if there were none (CM wire 6). */
+function workOf(message: InboundMessage, provenSigner: KeyId | undefined): WorkResult {
+  if (!message.hasEnoughWork) return 'below'
+  if (message.bypassKeyId === null) return 'met'
+  return message.bypassKeyId === provenSigner ? 'bypassed' : 'below'
 }
 
 /** Signer, MessageUniqueId, Date, recipients and content: a sender must not be able to suppress a later mail (design 8.5). */

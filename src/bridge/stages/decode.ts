@@ -7,7 +7,7 @@ import { acknowledgmentProofInput, encodeAcknowledgment } from '../../cm/acknowl
 import { acknowledgmentId, type BlockKey } from '../../cm/ids.ts'
 import { parseKeyAnnouncement } from '../../cm/key-announcement.ts'
 import type { OpenOutcome } from '../../cm/message/decode-message.ts'
-import { parseMessageAnnouncements } from '../../cm/message-announcement.ts'
+import { type MessageAnnouncement, parseMessageAnnouncements } from '../../cm/message-announcement.ts'
 import { PROOF_OF_WORK_FLOORS } from '../../cm/proof-of-work.ts'
 import { encodeTransport } from '../../cm/transport.ts'
 import { formatUtcTime } from '../../cm/utc-time.ts'
@@ -103,9 +103,7 @@ type DamagedBlocks = { readonly kind: 'damaged-blocks'; readonly keys: readonly 
 
 async function openMessage(decoding: Decoding): Promise<OpenOutcome | DamagedBlocks> {
   const { context, stage, message, account, workDir } = decoding
-  const parsed = parseMessageAnnouncements(message.record)
-  const announcement = parsed.kind === 'ok' ? parsed.records[0]?.announcement : undefined
-  if (announcement === undefined) throw new Error('a stored announcement cannot be read')
+  const { messageHash } = announcementOf(message)
   const ciphertextPath = join(workDir, 'message.pgp')
   const files = message.blocks.map(({ key, position }) => ({
     key,
@@ -113,7 +111,6 @@ async function openMessage(decoding: Decoding): Promise<OpenOutcome | DamagedBlo
   }))
   const missing = files.filter(({ path }) => !existsSync(path))
   if (missing.length > 0) return { kind: 'damaged-blocks', keys: missing.map(({ key }) => key) }
-  const { messageHash } = announcement
   const options = { timeLimitMs: OPEN_TIME_MS, signal: stage.signal }
   const joined = await context.pool.run(
     'reassembleCiphertext',
@@ -124,6 +121,13 @@ async function openMessage(decoding: Decoding): Promise<OpenOutcome | DamagedBlo
   if (joined.kind === 'failed') return { kind: 'unreadable', reason: joined.reason }
   const owner = { keyId: account.keyId, secretKeys: [decoding.secretKey.reveal()] }
   return context.pool.run('openCiphertext', { ciphertextPath, workDir, owner }, options)
+}
+
+function announcementOf(message: InboundMessage): MessageAnnouncement {
+  const parsed = parseMessageAnnouncements(message.record)
+  const announcement = parsed.kind === 'ok' ? parsed.records[0]?.announcement : undefined
+  if (announcement === undefined) throw new Error('a stored announcement cannot be read')
+  return announcement
 }
 
 /** What cannot be read is kept and told; it is never deleted (design 8.3). The block files stay where they are. */
@@ -178,10 +182,31 @@ async function finish(decoding: Decoding, given: Finish): ReturnType<Stage> {
     contacts: judged?.contacts ?? [],
     pin: isGood ? (judged.verdict.signer ?? null) : null,
     notices: given.notices,
+    ...(judged === undefined ? {} : tokensOf(decoding, judged)),
   })
   if (outcome.kind === 'lease-lost') return outcome
   if (given.end.kind !== 'quarantine') await removeDirectory(inboundDirectory(context, message.id))
   return { kind: 'moved', due: outcome.due }
+}
+
+/** What the message says of bypass tokens: one for us, or one of ours that we have lost (CM wire 6). */
+function tokensOf({ message, account }: Decoding, judged: JudgedInbound) {
+  const { signature, signer } = judged.verdict
+  if (signature !== 'good' || signer === undefined) return {}
+  const grant = judged.disposition.acknowledge ? judged.bypassGrant?.reveal() : undefined
+  const isUnknown = account.network.usesBypassTokens && !message.hasEnoughWork
+  return {
+    bypassSecret:
+      grant === undefined
+        ? undefined
+        : {
+            ...grant,
+            direction: 'received' as const,
+            keyId: signer,
+            secret: Buffer.from(grant.secret, 'hex'),
+          },
+    unknownTokenFrom: isUnknown && announcementOf(message).bypassToken !== undefined ? signer : undefined,
+  }
 }
 
 /** The acknowledgment, to the servers of the sender's own announcement: a transport inside the message is only a hint. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { duration } from '../../base/clock.ts'
 import type { KeyId } from '../../cm/ids.ts'
 import { parseKeyAnnouncement } from '../../cm/key-announcement.ts'
+import type { BypassGrant } from '../../cm/message/ack-file.ts'
 import {
   type DisplayRecipient,
   type EncodedMessage,
@@ -30,6 +31,7 @@ import {
   requireAccount,
   requireSecretKey,
 } from '../bridge-context.ts'
+import { chooseReceivedSecret, issueBypassGrants } from '../bypass-tokens.ts'
 import { encodeBlocks, type RecipientDemand } from '../encode-blocks.ts'
 import { headerOnlyRecipients } from '../header-recipients.ts'
 import { convertMimeToCm, type OutgoingContent } from '../mime/mime-to-cm.ts'
@@ -46,6 +48,8 @@ interface ReadyRecipient {
   readonly keyId: KeyId
   readonly userId: string
   readonly certificate: string
+  /** `BypassTokenAccepted` of its announcement; undefined: it takes no tokens. */
+  readonly accepted: string | undefined
   readonly demand: RecipientDemand
 }
 
@@ -209,6 +213,7 @@ function readRecipient(
     keyId: contact.keyId,
     userId: contact.userId,
     certificate: announcement.keyBlock,
+    accepted: announcement.bypassTokenAccepted,
     demand: {
       recipientId: recipient.id,
       keyId: contact.keyId,
@@ -246,6 +251,11 @@ async function encodeCopy(copy: CopyEncoding): Promise<EncodedCopy> {
   const workDir = join(copy.workDirectory, `copy-${group[0]?.recipient.id ?? 0}`)
   await mkdir(workDir, { mode: 0o700 })
   const dateMs = Math.floor(context.clock.now() / 1000) * 1000
+  const grants = await issueBypassGrants(context, copy.account, group)
+  const demands = group.map((one) => ({
+    ...one.demand,
+    bypassSecret: chooseReceivedSecret(context, message.accountId, one),
+  }))
   const encoded = await encodeMessage(
     {
       workDir,
@@ -255,7 +265,7 @@ async function encodeCopy(copy: CopyEncoding): Promise<EncodedCopy> {
         transport: ownTransport(copy.account),
         secretKey: requireSecretKey(context, message.accountId),
       },
-      recipients: uniqueKeys(group),
+      recipients: uniqueKeys(group, grants),
       displayRecipients: copy.display,
       messageUniqueId: message.messageUniqueId,
       replyThreadId: replyThreadId(context, message, content),
@@ -273,18 +283,21 @@ async function encodeCopy(copy: CopyEncoding): Promise<EncodedCopy> {
     solver: context.solver,
     encoded,
     dateMs,
-    recipients: group.map(({ demand }) => demand),
+    recipients: demands,
     random: context.random,
     signal: stage.signal,
   })
-  return { ...copyRow(encoded, group, await keepCiphertext(copy, encoded)), blocks }
+  return { ...copyRow(encoded, demands, await keepCiphertext(copy, encoded)), blocks }
 }
 
 function senderText(account: Account): string {
   return account.displayName === '' ? `<${account.address}>` : `${account.displayName} <${account.address}>`
 }
 
-function uniqueKeys(group: readonly ReadyRecipient[]): MessageRecipient[] {
+function uniqueKeys(
+  group: readonly ReadyRecipient[],
+  grants: ReadonlyMap<KeyId, BypassGrant>,
+): MessageRecipient[] {
   const byKey = new Map(group.map((one) => [one.keyId, one]))
   return [...byKey.values()].map(({ recipient, keyId, userId, certificate, demand }) => ({
     type: recipient.field,
@@ -292,6 +305,7 @@ function uniqueKeys(group: readonly ReadyRecipient[]): MessageRecipient[] {
     text: userId,
     certificate,
     transport: demand.transport,
+    bypassGrant: grants.get(keyId),
   }))
 }
 
@@ -309,7 +323,7 @@ function replyThreadId(
 
 function copyRow(
   encoded: EncodedMessage,
-  group: readonly ReadyRecipient[],
+  demands: readonly RecipientDemand[],
   file: string,
 ): Omit<EncodedCopy, 'blocks'> {
   const ids = new Map(encoded.recipients.map((one) => [one.keyId, one.acknowledgmentId]))
@@ -317,9 +331,10 @@ function copyRow(
     file,
     messageHash: encoded.messageHash,
     announcementId: encoded.announcementId,
-    recipients: group.flatMap(({ recipient, keyId }) => {
+    recipients: demands.flatMap(({ recipientId, keyId, bypassSecret }) => {
       const acknowledgmentId = ids.get(keyId)
-      return acknowledgmentId === undefined ? [] : [{ recipientId: recipient.id, acknowledgmentId }]
+      if (acknowledgmentId === undefined) return []
+      return [{ recipientId, acknowledgmentId, bypassSecretId: bypassSecret?.id }]
     }),
   }
 }

@@ -12,7 +12,7 @@ export const MAX_ACK_FILE_BYTES = 16 * 1024
 
 /** A token that lets its holder mail the issuer without the full proof of work (CM message 4.4). */
 export interface BypassGrant {
-  /** 40 hex, lower case. */
+  /** 40 hex, lower case; one to be sent may be in upper case, for clients that keep only those (CM message 4.4). */
   readonly secret: string
   /** CM date as the issuer wrote it; the reference stamps local time with a Z, so compare loosely. */
   readonly created: string
@@ -65,7 +65,11 @@ function parseGrant(part: string): BypassGrant | undefined {
   if (secret === undefined || created === undefined || expires === undefined) return undefined
   if (parseUtcTime(created) === undefined) return undefined
   if (expires !== 'never' && parseUtcTime(expires) === undefined) return undefined
-  return { secret: secret.toLowerCase(), created, expires }
+  return { secret: secret.toLowerCase(), created: created.toUpperCase(), expires: normalExpiry(expires) }
+}
+
+function normalExpiry(expires: string): string {
+  return expires === 'never' ? expires : expires.toUpperCase()
 }
 
 /** The public id behind a content's secret. */
