@@ -42,6 +42,13 @@ export interface CmRelay {
    * Queues an accepted STORE SERVER upload for the peer; nothing when there is no peer. Call it inside the `merge`
    * callback of `CmBlocks`: it writes to the same database, so block and entry become durable together or not at all.
    * Never call it for what came by REPLICATE: that would go round in circles.
+   *
+   * About to change: blocks are written by a writer thread (store/writer-thread.ts, many uploads in one COMMIT), where
+   * no callback can go. An upload will say `replicateFor: userId` as data, and the store's operation calls
+   * `queueReplica(tx: WriteTransaction, { type, key, userId, text })` of `store/cm-relay-rows.ts` (the relay's) in that
+   * transaction. What stays on this port is `readonly hasPeer: boolean`, asked before the upload is handed over, and
+   * `wake()` afterwards. Writes of the relay itself may go through the same thread as named operations
+   * (`CmBlockStore.write`), so that nobody waits for the database's lock.
    */
   replicateBlock(block: ReplicaOfBlock): void
   /**
