@@ -11,6 +11,7 @@ import {
   requireAccount,
   requireSecretKey,
 } from '../bridge-context.ts'
+import { bypassTokenAccepted } from '../bypass-tokens.ts'
 import { buildOwnAnnouncements } from '../own-announcement.ts'
 import type { Stage } from '../worker.ts'
 
@@ -34,6 +35,7 @@ export function createAnnounceStage(context: BridgeContext): Stage {
         address: account.address,
         transport: { kind: 'servers', servers: ownServers(account) },
         network: account.network,
+        bypassTokenAccepted: bypassTokenAccepted(context, account, nowMs),
         nowMs,
       },
       { solver: context.solver, signal },
