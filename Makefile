@@ -5,7 +5,7 @@ NODE := node_modules/.bin/node
 
 STAMP := node_modules/.installed
 
-.PHONY: setup demo test check bench fix clean redis
+.PHONY: setup demo test check bench fuzz fix clean redis
 
 setup: $(STAMP) redis
 
@@ -29,6 +29,10 @@ check: $(STAMP)
 
 bench: setup
 	@$(NODE) scripts/bench.ts
+
+# Looks for inputs that break parsers; SECONDS=60, TARGET=name, SEED=n.
+fuzz: $(STAMP)
+	@$(NODE) scripts/fuzz.ts
 
 fix: $(STAMP)
 	npm run --silent fix

@@ -1,4 +1,4 @@
-import { blockLines, isForbiddenLine, isReservedLine, MAX_RECORDS } from './block-text.ts'
+import { blockLines, blockType, isForbiddenLine, isReservedLine, MAX_RECORDS } from './block-text.ts'
 import type { ClearSigned } from './clear-signed.ts'
 import { parseClearSigned } from './clear-signed.ts'
 import { DATE_FORM, HEX_ID_FORM, HeaderFields, PROOF_OF_WORK_FORM, WORD_FORM } from './header-fields.ts'
@@ -56,6 +56,8 @@ function readRecord(lines: readonly string[]): AddressClaimRecord {
   if (signed.lines.some((line) => isReservedLine(line) || isForbiddenLine(line))) {
     return { kind: 'forbidden-header' }
   }
+  // Another signed text that happens to have the fields is no claim, and a stored block without a type is none either.
+  if (blockType(`${signed.lines.join('\n')}\n`) !== 'address-claim') return { kind: 'malformed' }
   return { kind: 'signed', claim: readClaim(signed.lines), signed, text: `${lines.join('\n')}\n\n` }
 }
 

@@ -41,6 +41,11 @@ function crc24(bytes: Uint8Array): number {
   return crc & 0xffffff
 }
 
+function isChecksumOf(base64: string, bytes: Uint8Array): boolean {
+  const checksum = Buffer.from(base64, 'base64')
+  return checksum.length === 3 && checksum.readUIntBE(0, 3) === crc24(bytes)
+}
+
 /** One armored block; CRLF, blanks at line ends, headers, text around and a missing checksum are fine (case K11). */
 function dearmor(text: string): Bytes | Refused {
   const lines = text.split('\n').map((line) => line.trimEnd())
@@ -56,9 +61,7 @@ function dearmor(text: string): Bytes | Refused {
   const base64 = body.join('')
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return refused('corrupt')
   const bytes = Buffer.from(base64, 'base64')
-  if (checksum !== undefined && Buffer.from(checksum, 'base64').readUIntBE(0, 3) !== crc24(bytes)) {
-    return refused('corrupt')
-  }
+  if (checksum !== undefined && !isChecksumOf(checksum, bytes)) return refused('corrupt')
   return { kind: 'bytes', bytes }
 }
 

@@ -1,4 +1,4 @@
-import { SIGNED_MESSAGE_BEGIN } from './block-text.ts'
+import { isReservedLine, SIGNED_MESSAGE_BEGIN } from './block-text.ts'
 
 /**
  * The frame of an OpenPGP clear-signature (CM wire 3.1, RFC 9580 7), taken apart by us, so that the text we read is
@@ -9,6 +9,8 @@ const SIGNATURE_BEGIN = '-----BEGIN PGP SIGNATURE-----'
 const SIGNATURE_END = '-----END PGP SIGNATURE-----'
 /** Only Hash may stand above the text: other armor headers have been used to smuggle in unsigned lines. */
 const HASH_HEADER = /^Hash: [A-Za-z0-9, -]+$/
+/** What stands in a signature's armor; any other line there would be unsigned text (RFC 9580 6.2). */
+const SIGNATURE_LINE = /^(?:(?:Version|Comment|Hash|Charset|MessageID): .*|[A-Za-z0-9+/=]*)[ \t]*$/
 
 export interface ClearSigned {
   /** The text's lines as they stand in the block, still dash-escaped. */
@@ -23,6 +25,11 @@ export type ClearSignedResult =
   | { readonly kind: 'signed'; readonly signed: ClearSigned }
   | { readonly kind: 'unsigned' }
   | { readonly kind: 'malformed' }
+
+/** `EndBlock` would pass for base64. */
+function isSignatureLine(line: string): boolean {
+  return SIGNATURE_LINE.test(line) && !isReservedLine(line)
+}
 
 function unescapeLine(line: string): string | undefined {
   if (!line.startsWith('-')) return line
@@ -43,6 +50,7 @@ export function parseClearSigned(lines: readonly string[]): ClearSignedResult {
   const around = [...lines.slice(0, begin), ...lines.slice(end + 1)]
   if (around.some((line) => line.trim() !== '')) return { kind: 'malformed' }
   if (!lines.slice(begin + 1, text).every((line) => HASH_HEADER.test(line))) return { kind: 'malformed' }
+  if (!lines.slice(signature + 1, end).every(isSignatureLine)) return { kind: 'malformed' }
   const escapedLines = lines.slice(text + 1, signature)
   const unescaped: string[] = []
   for (const line of escapedLines) {

@@ -39,7 +39,9 @@ export async function signDetachedStream(
 /** The signature's issuers as 16 hex digits, so that their keys can be looked for; empty when it cannot be read. */
 export async function signatureIssuers(signature: Uint8Array): Promise<readonly string[]> {
   const parsed = await readOneSignature(signature)
-  return parsed === undefined ? [] : parsed.getSigningKeyIDs().map((id) => id.toHex())
+  // A signature without an issuer subpacket names nobody, whatever the declared type says.
+  const ids: readonly (openpgp.KeyID | undefined)[] = parsed?.getSigningKeyIDs() ?? []
+  return ids.filter((id) => id !== undefined).map((id) => id.toHex())
 }
 
 /**

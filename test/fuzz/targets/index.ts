@@ -1,0 +1,19 @@
+import { certificates } from './certificates.ts'
+import { cmBlocks } from './cm-blocks.ts'
+import { cmClient } from './cm-client.ts'
+import { cmServer } from './cm-server.ts'
+import { containers, messageHeaders } from './containers.ts'
+import type { FuzzTarget } from './fuzz-target.ts'
+import { markup, mimeMessages } from './mail.ts'
+
+/** Every target, in the order in which `make fuzz` visits them. */
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+  cmServer,
+  cmClient,
+  cmBlocks,
+  certificates,
+  containers,
+  messageHeaders,
+  mimeMessages,
+  markup,
+]
