@@ -6,6 +6,7 @@ import type { AcknowledgmentId, BlockKey } from './ids.ts'
 import { acknowledgmentId, addressHash, keyAnnouncementKey } from './ids.ts'
 import type { NewKeyAnnouncement } from './key-announcement.ts'
 import { encodeKeyAnnouncementBody } from './key-announcement.ts'
+import { announcedCertificate } from './openpgp/announced-certificate.ts'
 import { clearsign } from './openpgp/clear-signatures.ts'
 import { PROOF_OF_WORK_FLOORS, type ProofOfWorkStrength } from './proof-of-work.ts'
 import type { SecretKey } from './secret-key.ts'
@@ -64,7 +65,7 @@ export async function buildKeyAnnouncement(own: OwnAnnouncement, maker: ProofMak
     mailboxPrefixes: own.mailboxPrefixes,
     senderProofOfWork: own.senderProofOfWork,
     bypassTokenAccepted: own.bypassTokenAccepted,
-    keyBlock: certificate.armored,
+    keyBlock: await announcedCertificate(certificate.armored),
   }
   const body = encodeKeyAnnouncementBody(announcement)
   const input = Buffer.from(body.replaceAll('\n', ''))

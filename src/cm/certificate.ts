@@ -28,9 +28,10 @@ export interface CertificateUserId {
   readonly revoked: boolean
 }
 
-export type Usability =
-  | { readonly kind: 'yes' }
-  | { readonly kind: 'no'; readonly reason: 'revoked' | 'expired' | 'too-weak' | 'no-usable-key' }
+export type Usability = { readonly kind: 'yes' } | { readonly kind: 'no'; readonly reason: UnusableReason }
+
+/** Why a key cannot be used for something. */
+export type UnusableReason = 'revoked' | 'expired' | 'too-weak' | 'no-usable-key'
 
 /** Octets of a key, armored or not: bigger ones are refused before anything is parsed (design 9). */
 export const MAX_CERTIFICATE_BYTES = 256 * 1024
