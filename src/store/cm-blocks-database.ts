@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
+import { RELAY_TABLES } from './cm-relay-schema.ts'
 import { openConnection } from './database-file.ts'
 import { DamagedDatabaseError, DiskFullError, isDamaged, isDiskFull, NewerDatabaseError } from './errors.ts'
 
@@ -10,6 +11,8 @@ export interface CmBlocksLayout {
   /** Payloads of data blocks, one file each, named by random bytes. */
   readonly payloadDirectory: string
 }
+
+const MODE_PRIVATE_FILE = 0o600
 
 const FIRST_TABLES = `
 CREATE TABLE blocks (
@@ -37,7 +40,7 @@ CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHO
 type SchemaStep = string | ((database: DatabaseSync) => void)
 
 /** Steps of the schema in order; `blocks.db`'s PRAGMA user_version counts them. Appended to only, never edited. */
-const STEPS: readonly SchemaStep[] = [FIRST_TABLES]
+const STEPS: readonly SchemaStep[] = [FIRST_TABLES, RELAY_TABLES]
 
 /**
  * Makes or opens the database of a CM server. Throws DamagedDatabaseError, NewerDatabaseError or DiskFullError;
@@ -50,6 +53,9 @@ export function openBlocksDatabase(directory: string): { database: DatabaseSync;
   if (size === 0 && readdirSync(layout.payloadDirectory).length > 0) {
     throw new DamagedDatabaseError(layout.databasePath, 'it is missing or empty, but there are payload files')
   }
+  // Auth keys wait in it for the peer; SQLite gives its log and index files the mode of the database.
+  closeSync(openSync(layout.databasePath, 'a', MODE_PRIVATE_FILE))
+  chmodSync(layout.databasePath, MODE_PRIVATE_FILE)
   try {
     const database = openConnection(layout.databasePath)
     try {
