@@ -105,16 +105,6 @@ export const accountOperations = {
   markAppPasswordUsed(tx: WriteTransaction, args: { readonly id: Uint8Array }): void {
     tx.sql('UPDATE app_passwords SET last_used_at_ms = ? WHERE id = ?').run(tx.nowMs, args.id)
   },
-
-  /** Another secret key for the account's key id (renewed or with a new subkey); the newest is used. */
-  storeSecretKey(
-    tx: WriteTransaction,
-    args: { readonly accountId: AccountId; readonly keyId: KeyId; readonly secretKey: SealedValue },
-  ): void {
-    tx.sql(
-      'INSERT INTO keys (id, account_id, key_id, sealed_secret_key, created_at_ms) VALUES (?, ?, ?, ?, ?)',
-    ).run(args.secretKey.id, args.accountId, args.keyId, args.secretKey.sealed, tx.nowMs)
-  },
 }
 
 function takenBy(tx: WriteTransaction, account: NewAccountRow): 'address' | 'short name' | 'key' | undefined {

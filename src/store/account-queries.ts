@@ -2,6 +2,7 @@ import { Secret } from '../base/secret.ts'
 import type { KeyId } from '../cm/ids.ts'
 import type { AppPasswordScope } from './app-password.ts'
 import type { AccountId, MailboxId } from './ids.ts'
+import { storedSecretKey } from './key-queries.ts'
 import type { ReadConnection } from './read-connection.ts'
 import { open } from './vault.ts'
 
@@ -187,14 +188,7 @@ export function appPasswordHashes(read: ReadConnection, accountId: AccountId): A
 
 /** The account's newest OpenPGP secret key, as it was given to `createAccount`; undefined for no such account. */
 export function loadSecretKey(read: ReadConnection, accountId: AccountId): Secret<string> | undefined {
-  const row = read.get<{ id: Uint8Array; sealed_secret_key: Uint8Array }>(
-    `SELECT keys.id AS id, sealed_secret_key FROM keys JOIN accounts ON accounts.id = keys.account_id
-     WHERE account_id = ? AND keys.key_id = accounts.key_id ORDER BY keys.created_at_ms DESC LIMIT 1`,
-    accountId,
-  )
-  if (row === undefined) return undefined
-  const bytes = open({ accountId, rowId: row.id, purpose: 'secret-key' }, row.sealed_secret_key)
-  return new Secret(Buffer.from(bytes).toString())
+  return storedSecretKey(read, accountId)?.armored
 }
 
 /** Which of an account's auth keys: for its own servers, those it left, those its key is published at. */

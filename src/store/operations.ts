@@ -5,6 +5,7 @@ import { bypassOperations } from './bypass-operations.ts'
 import { certificateOperations } from './certificate-memory.ts'
 import { contactOperations } from './contact-operations.ts'
 import { inboundOperations } from './inbound-operations.ts'
+import { keyOperations } from './key-operations.ts'
 import { mailboxOperations } from './mailbox-operations.ts'
 import { messageOperations } from './message-operations.ts'
 import { outboundOperations } from './outbound-operations.ts'
@@ -19,6 +20,7 @@ export const operations = {
   ...blobOperations,
   ...bypassOperations,
   ...certificateOperations,
+  ...keyOperations,
   ...mailboxOperations,
   ...messageOperations,
   ...contactOperations,

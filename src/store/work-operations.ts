@@ -1,6 +1,14 @@
 import type { AccountId } from './ids.ts'
 import type { WriteTransaction } from './operation.ts'
-import { type ClaimedWork, type DueWork, dueWork, holdsLease, type Lease, scheduleWork } from './work-rows.ts'
+import {
+  type ClaimedWork,
+  type DueWork,
+  dueWork,
+  holdsLease,
+  type Lease,
+  scheduleWork,
+  wakeRow,
+} from './work-rows.ts'
 
 /** Writes of the worker: claim, retry, repeat, wake (see work-rows.ts). */
 export const workOperations = {
@@ -68,17 +76,7 @@ export const workOperations = {
 
   /** Runs a waiting row now; one that is running runs again as soon as it ends. */
   wakeWork(tx: WriteTransaction, args: { readonly row: string }): DueWork | undefined {
-    const found = tx.sql('SELECT lease FROM work WHERE row = ?').get(args.row)
-    if (found === undefined) return undefined
-    if (found.lease !== null) {
-      tx.sql('UPDATE work SET wake = 1 WHERE row = ?').run(args.row)
-      return undefined
-    }
-    tx.sql('UPDATE work SET attempt = attempt + 1, next_attempt_ms = ?2 WHERE row = ?1').run(
-      args.row,
-      tx.nowMs,
-    )
-    return dueWork(tx, args.row)
+    return wakeRow(tx, args.row)
   },
 
   /** Gives up a lease of a living process whose stage ended without being able to say so. */

@@ -54,6 +54,18 @@ export function endWork(tx: WriteTransaction, row: string): void {
   tx.sql('DELETE FROM work WHERE row = ?').run(row)
 }
 
+/** Runs a waiting row now; one that is running runs again as soon as it ends. Undefined then, and when there is none. */
+export function wakeRow(tx: WriteTransaction, row: string): DueWork | undefined {
+  const found = tx.sql('SELECT lease FROM work WHERE row = ?').get(row)
+  if (found === undefined) return undefined
+  if (found.lease !== null) {
+    tx.sql('UPDATE work SET wake = 1 WHERE row = ?').run(row)
+    return undefined
+  }
+  tx.sql('UPDATE work SET attempt = attempt + 1, next_attempt_ms = ?2 WHERE row = ?1').run(row, tx.nowMs)
+  return dueWork(tx, row)
+}
+
 /** True while the lease is held; a stage that lost it must not write. */
 export function holdsLease(tx: WriteTransaction, lease: Lease): boolean {
   const row = tx.sql('SELECT lease, attempt FROM work WHERE row = ?').get(lease.row)
