@@ -4,6 +4,7 @@ import { cmClient } from './cm-client.ts'
 import { cmServer } from './cm-server.ts'
 import { containers, messageHeaders } from './containers.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
+import { imapServer } from './imap-server.ts'
 import { markup, mimeMessages } from './mail.ts'
 
 /** Every target, in the order in which `make fuzz` visits them. */
@@ -14,6 +15,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   certificates,
   containers,
   messageHeaders,
+  imapServer,
   mimeMessages,
   markup,
 ]
