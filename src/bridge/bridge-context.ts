@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { Secret } from '../base/secret.ts'
-import type { CmClientEnvironment } from '../cm/client/connect-cm-server.ts'
+import type { PooledCmEnvironment } from '../cm/client/client-environment.ts'
 import type { CmLogin, ServersRequest } from '../cm/client/with-servers.ts'
 import type { ProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
 import { parseServerAddress, parseTransport, type ServerAddress } from '../cm/transport.ts'
@@ -32,7 +32,7 @@ export interface BridgeContext {
   readonly solver: ProofOfWorkSolver
   /** Runs OpenPGP and whatever hostile input may make slow. */
   readonly pool: WorkerPool
-  readonly cm: CmClientEnvironment
+  readonly cm: PooledCmEnvironment
   readonly directories: BridgeDirectories
   /** Names of ciphertext files whose rows are not committed yet: housekeeping leaves them alone. */
   readonly freshCiphertexts: Set<string>
@@ -109,20 +109,27 @@ export function ownServersRequest(context: CmContext, account: Account): Servers
     judge: anyAddress,
     environment: context.cm,
     randomInt: (limit) => Math.floor(context.random() * limit),
+    isolation: `${account.id} as itself`,
     ...(login === undefined ? {} : { login }),
   }
 }
 
 /**
  * A request to servers the network named: without login, and never to private addresses unless the same `host:port`
- * stands in an account's own list or in `cm.privateServers` (design 8.4).
+ * stands in an account's own list or in `cm.privateServers` (design 8.4). `accountId` is whose errand it is: through a
+ * proxy nobody can link it to another account's, nor to what the same account does with its login.
  */
-export function namedServersRequest(context: CmContext, servers: readonly ServerAddress[]): ServersRequest {
+export function namedServersRequest(
+  context: CmContext,
+  servers: readonly ServerAddress[],
+  accountId?: AccountId,
+): ServersRequest {
   const own = listAccounts(context.store.read).flatMap((account) => account.servers)
   return {
     servers,
     judge: publicAddressesExcept([...own, ...context.privateServers]),
     environment: context.cm,
+    isolation: `${accountId ?? 'nobody'} as a stranger`,
     randomInt: (limit) => Math.floor(context.random() * limit),
   }
 }

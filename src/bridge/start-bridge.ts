@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { createCmClientEnvironment } from '../cm/client/client-environment.ts'
 import { createProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
 import { createWorkerPool } from '../cm/workers/worker-pool.ts'
 import { createAccountMail } from '../store/account-mail.ts'
@@ -34,6 +35,9 @@ const PROOF_OF_WORK_THREADS = 1
 /** One for a long message, one for the short ones behind it. */
 const CRYPTO_THREADS = 2
 
+/** Makes this run's credentials at a proxy its own. */
+const ISOLATION_KEY_BYTES = 32
+
 /** Passes of polling a login counts for: a client that only asks for STATUS comes again within that time. */
 const LOGIN_COUNTS_PASSES = 10
 
@@ -56,13 +60,14 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     log,
     solver,
     pool,
-    cm: {
+    cm: createCmClientEnvironment(config.cm, {
       clock,
       certificateMemory: createCertificateMemory({
         store,
         onChange: (change) => tellCertificateChange(base, change),
       }),
-    },
+      isolationKey: randomBytes(ISOLATION_KEY_BYTES),
+    }),
     directories: await prepareBridgeDirectories(store.directory),
     freshCiphertexts: new Set(),
     pollMs: config.poll.seconds * 1000,
@@ -84,6 +89,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     async close() {
       await endHousekeeping()
       await worker.close()
+      await base.cm.sessions.close()
       await solver.close()
       await pool.close()
     },

@@ -58,6 +58,42 @@ export function publicAddressesExcept(allowedHostPorts: Iterable<string>): Addre
   return ({ hostPort, address }) => allowed.has(hostPort.toLowerCase()) || isPublicAddress(address)
 }
 
+/** Names that mean the machine or the network of whoever resolves them (RFC 6761, RFC 6762, RFC 8375, RFC 9476). */
+const LOCAL_NAME =
+  /(?:^|\.)(?:localhost|local|localdomain|internal|intranet|lan|home|corp|private|home\.arpa)$/
+/** Networks in which a name is an address by itself; nothing of ours is behind them (CM wire 8.1). */
+const OVERLAY_NAME = /\.(?:onion|i2p)$/
+
+/**
+ * The same decision for a host that a proxy resolves: `.onion` and `.i2p` names may always be contacted, IP addresses in
+ * any spelling are judged as such, and names that can only be local count as a private address. Source: design 8.4.
+ */
+export function judgeUnresolved(
+  judge: AddressJudge,
+  { hostPort, host }: { readonly hostPort: string; readonly host: string },
+): boolean {
+  const name = host.toLowerCase().replace(/\.$/, '')
+  if (OVERLAY_NAME.test(name)) return true
+  const literal = addressOf(name)
+  if (literal !== undefined) return judge({ hostPort, address: literal })
+  const isLocal = LOCAL_NAME.test(name) || !name.includes('.')
+  return judge({ hostPort, address: isLocal ? UNSPECIFIED : SOME_PUBLIC_ADDRESS })
+}
+
+/** Stand for a name that is not resolved here. */
+const UNSPECIFIED = '0.0.0.0'
+const SOME_PUBLIC_ADDRESS = '1.1.1.1'
+
+/** The IP address a host is, also in the spellings resolvers take (`127.1`, `0x7f.1`, `2130706433`); undefined for names. */
+function addressOf(host: string): string | undefined {
+  if (isIP(host) > 0) return host
+  const url = `http://${host}`
+  // A name whose last label is a number is an address or nothing at all: what does not parse may be contacted by nobody.
+  if (!URL.canParse(url)) return UNSPECIFIED
+  const { hostname } = new URL(url)
+  return isIP(hostname) > 0 ? hostname : undefined
+}
+
 function dottedQuad(high: string, low: string): string {
   const [first, second] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
   return [first >> 8, first & 0xff, second >> 8, second & 0xff].join('.')

@@ -18,18 +18,27 @@ export interface ConnectOptions {
   readonly port: number
   /** Decides per resolved address; the address that was judged is the one connected to. */
   readonly judge: AddressJudge
-  readonly resolveHost?: ResolveHost
+  readonly resolveHost?: ResolveHost | undefined
   readonly timeoutMs?: number
 }
 
 /** Why no connection came about. */
 export class ConnectError extends Error {
   override readonly name = 'ConnectError'
-  readonly reason: 'unresolvable' | 'forbidden-address' | 'refused' | 'timeout'
+  readonly reason: keyof typeof REASON_TEXT
+  /** `host:port` of the proxy it should have gone through. */
+  readonly proxyHostPort: string | undefined
 
-  constructor(reason: ConnectError['reason'], hostPort: string, cause?: unknown) {
-    super(`no connection to ${hostPort}: ${REASON_TEXT[reason]}`, { cause })
+  constructor(
+    reason: ConnectError['reason'],
+    hostPort: string,
+    options: { readonly cause?: unknown; readonly proxyHostPort?: string } = {},
+  ) {
+    const { cause, proxyHostPort } = options
+    const through = proxyHostPort === undefined ? '' : ` through the proxy ${proxyHostPort}`
+    super(`no connection to ${hostPort}${through}: ${REASON_TEXT[reason]}`, { cause })
     this.reason = reason
+    this.proxyHostPort = proxyHostPort
   }
 }
 
@@ -38,6 +47,8 @@ const REASON_TEXT = {
   'forbidden-address': 'private and local addresses are only contacted when the owner lists them',
   refused: 'refused or unreachable',
   timeout: 'no answer in time',
+  'proxy-down': 'the proxy cannot be reached',
+  'proxy-refused': 'the proxy does not connect us',
 } as const
 
 /**
@@ -45,9 +56,14 @@ const REASON_TEXT = {
  * Source: design 8.4 (judged by the resolved address that is connected to).
  */
 export async function connect(options: ConnectOptions): Promise<SocketChannel> {
+  const deadline = AbortSignal.timeout(options.timeoutMs ?? CONNECT_TIMEOUT_MS)
+  return new SocketChannel(await connectSocketTo(options, deadline))
+}
+
+/** The socket of `connect`, until `deadline` is aborted; `timeoutMs` is what it was made from. */
+export async function connectSocketTo(options: ConnectOptions, deadline: AbortSignal): Promise<Socket> {
   const hostPort = formatHostPort(options.host, options.port)
   const timeoutMs = options.timeoutMs ?? CONNECT_TIMEOUT_MS
-  const deadline = AbortSignal.timeout(timeoutMs)
   const addresses = await resolve(options, deadline)
   const allowed = addresses.filter((address) => options.judge({ hostPort, address })).slice(0, MAX_ADDRESSES)
   if (allowed.length === 0) throw new ConnectError('forbidden-address', hostPort)
@@ -56,16 +72,14 @@ export async function connect(options: ConnectOptions): Promise<SocketChannel> {
     // Each attempt gets its share, so that an address nobody answers at (a broken IPv6 route) leaves time for the next.
     const share = AbortSignal.timeout(Math.ceil(timeoutMs / allowed.length))
     try {
-      return new SocketChannel(
-        await connectAddress(address, options.port, AbortSignal.any([deadline, share])),
-      )
+      return await connectAddress(address, options.port, AbortSignal.any([deadline, share]))
     } catch (error) {
       if (deadline.aborted || (share.aborted && address === allowed.at(-1)))
-        throw new ConnectError('timeout', hostPort, error)
+        throw new ConnectError('timeout', hostPort, { cause: error })
       lastError = error
     }
   }
-  throw new ConnectError('refused', hostPort, lastError)
+  throw new ConnectError('refused', hostPort, { cause: lastError })
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
@@ -88,7 +102,7 @@ async function resolve(options: ConnectOptions, deadline: AbortSignal): Promise<
     const addresses = await Promise.race([resolveHost(host), late])
     if (addresses.length > 0) return addresses
   } catch (error) {
-    throw error instanceof ConnectError ? error : new ConnectError('unresolvable', hostPort, error)
+    throw error instanceof ConnectError ? error : new ConnectError('unresolvable', hostPort, { cause: error })
   }
   throw new ConnectError('unresolvable', hostPort)
 }

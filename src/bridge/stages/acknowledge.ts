@@ -1,5 +1,5 @@
 import { duration } from '../../base/clock.ts'
-import { withServers } from '../../cm/client/with-servers.ts'
+import { describeFailures, withServers } from '../../cm/client/with-servers.ts'
 import { acknowledgmentBlock } from '../../store/outbound-queries.ts'
 import { type BridgeContext, namedServersRequest, serversOfTransport } from '../bridge-context.ts'
 import type { Stage } from '../worker.ts'
@@ -9,13 +9,13 @@ const GIVE_UP_AFTER_MS = 3 * duration.day
 
 /** Posts one acknowledgment to its sender's servers, without login (CM wire 8.7). */
 export function createAcknowledgeStage(context: BridgeContext): Stage {
-  return async ({ lease }) => {
+  return async ({ lease, accountId }) => {
     const blockId = Number(lease.row.slice(2))
     const block = acknowledgmentBlock(context.store.read, blockId)
     const isTooOld = block !== undefined && context.clock.now() - block.createdMs > GIVE_UP_AFTER_MS
     if (block === undefined || isTooOld) return finish(context, lease, blockId)
     const outcome = await withServers(
-      namedServersRequest(context, serversOfTransport(block.target)),
+      namedServersRequest(context, serversOfTransport(block.target), accountId),
       async (session) => {
         const reply = await session.storeText(block.key, block.text)
         return reply.kind === 'done'
@@ -24,8 +24,7 @@ export function createAcknowledgeStage(context: BridgeContext): Stage {
       },
     )
     if (outcome.kind === 'done') return finish(context, lease, blockId)
-    const reason = outcome.failures.map(({ hostPort, reason: why }) => `${hostPort} ${why}`).join(', ')
-    return { kind: 'retry', reason: reason || 'no server' }
+    return { kind: 'retry', reason: describeFailures(outcome.failures) }
   }
 }
 

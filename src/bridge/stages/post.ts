@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { duration } from '../../base/clock.ts'
 import type { CmSession } from '../../cm/client/cm-session.ts'
-import { type ServerAttempt, withServers } from '../../cm/client/with-servers.ts'
+import { describeFailures, type ServerAttempt, withServers } from '../../cm/client/with-servers.ts'
 import type { RecipientResolution } from '../../store/outbound-operations.ts'
 import {
   outboundMessage,
@@ -90,7 +90,7 @@ async function postToTarget(
 ): Promise<string | typeof LEASE_LOST | undefined> {
   const left = new Set(blocks)
   const outcome = await withServers(
-    namedServersRequest(context, serversOfTransport(target)),
+    namedServersRequest(context, serversOfTransport(target), stage.accountId),
     async (session): Promise<ServerAttempt<typeof LEASE_LOST | undefined>> => {
       for (const block of left) {
         if (stage.signal.aborted) return { kind: 'next', reason: 'timeout' }
@@ -103,7 +103,7 @@ async function postToTarget(
     },
   )
   if (outcome.kind === 'done') return outcome.value
-  return outcome.failures.map(({ hostPort, reason }) => `${hostPort} ${reason}`).join(', ') || 'no server'
+  return describeFailures(outcome.failures)
 }
 
 async function postBlock(

@@ -4,6 +4,12 @@ export type CmProtocolErrorCode =
   | 'unreachable'
   /** The host resolves to private or local addresses only, and came from the network (design 8.4). */
   | 'forbidden-address'
+  /** A `.onion` or `.i2p` server, and no proxy for it (CM wire 8.1). */
+  | 'no-proxy'
+  /** The proxy itself cannot be reached; nothing goes around it. */
+  | 'proxy-down'
+  /** The proxy does not connect us, or does not speak SOCKS5. */
+  | 'proxy-refused'
   /** The server greeted with BUSY. */
   | 'busy'
   /** A wait ended without what was waited for, or the server drips. */
@@ -35,10 +41,16 @@ export class CmProtocolError extends Error {
   readonly code: CmProtocolErrorCode
   /** The reply line that was wrong, at most 120 characters, printable ASCII. */
   readonly reply: string | undefined
+  /** `host:port` of the proxy the connection was to go through, when it did not come about. */
+  readonly proxyHostPort: string | undefined
 
   constructor(
     code: CmProtocolErrorCode,
-    options: { readonly reply?: string; readonly cause?: unknown } = {},
+    options: {
+      readonly reply?: string
+      readonly proxyHostPort?: string | undefined
+      readonly cause?: unknown
+    } = {},
   ) {
     const reply = options.reply?.replace(/[^\x20-\x7e]/g, '?').slice(0, 120)
     super(reply === undefined ? `CM server: ${code}` : `CM server: ${code}: ${reply}`, {
@@ -46,5 +58,6 @@ export class CmProtocolError extends Error {
     })
     this.code = code
     this.reply = reply
+    this.proxyHostPort = options.proxyHostPort
   }
 }

@@ -19,8 +19,8 @@ import type { UploadThrottle } from './upload-throttle.ts'
 
 /** Milliseconds for GOODBYE; a server that only hangs up has said goodbye too (CM wire 10.1). */
 const GOODBYE_TIMEOUT_MS = 5 * duration.second
-/** Octets of a payload that are written at once. */
-const PAYLOAD_CHUNK_BYTES = 64 * 1024
+/** Octets of a payload that are written at once, each with the time of a reply: a line of 10 kbit/s is fast enough. */
+const PAYLOAD_CHUNK_BYTES = 16 * 1024
 
 /** What the remembered certificate says about the one that was shown (design 9). */
 export type CertificateState = 'first-seen' | 'known' | 'replaced' | 'changed'

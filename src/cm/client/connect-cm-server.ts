@@ -1,11 +1,15 @@
 import type { Clock } from '../../base/clock.ts'
-import type { AddressJudge } from '../../net/address-guard.ts'
+import { type AddressJudge, judgeUnresolved } from '../../net/address-guard.ts'
 import type { ByteChannel, PeerCertificate } from '../../net/byte-channel.ts'
 import { ConnectError, connect, formatHostPort, type ResolveHost } from '../../net/connect.ts'
+import { connectThroughSocks } from '../../net/socks-connect.ts'
 import type { CertificateMemory } from '../port.ts'
 import { CmProtocolError } from './cm-protocol-error.ts'
 import { type CertificateState, CmSession } from './cm-session.ts'
 import { CmDialogue, type CmTimeouts, DEFAULT_CM_TIMEOUTS } from './dialogue.ts'
+import { type CmProxies, type CmRoute, proxyCredentials, routeTo } from './proxy-route.ts'
+import type { CmSessionPool } from './session-pool.ts'
+import type { UploadThrottle } from './upload-throttle.ts'
 
 /** Lines in front of the greeting, and between STARTTLS and PROCEED, that are passed over as the reference does. */
 const MAX_IGNORED_LINES = 20
@@ -20,9 +24,13 @@ export interface CmClientEnvironment {
   readonly resolveHost?: ResolveHost
   /** Authorities that can vouch for a changed certificate, PEM; the public ones when absent. */
   readonly authorities?: readonly string[]
+  /** For direct connections; all are doubled through a proxy (CM wire 7.10). */
   readonly timeouts?: Partial<CmTimeouts>
-  /** Another way to a connection (a proxy, a test); `net/connect.ts` when absent. */
-  readonly openChannel?: (target: CmServerTarget) => Promise<ByteChannel>
+  /** Absent: every server but `.onion` and `.i2p` ones is reached directly. */
+  readonly proxies?: CmProxies
+  /** Sessions are kept a few seconds for the next task; absent: each task has its own. */
+  readonly sessions?: CmSessionPool
+  readonly throttle?: UploadThrottle | undefined
 }
 
 export interface CmServerTarget {
@@ -31,7 +39,12 @@ export interface CmServerTarget {
   readonly port: number
   /** `anyAddress` for a server the owner wrote down, `publicAddressesExcept(…)` for one the network named (design 8.4). */
   readonly judge: AddressJudge
+  /** Streams with different ones must not be linked at a proxy: whose it is, and in which role. */
+  readonly isolation?: string | undefined
 }
+
+/** Time-outs through a proxy, in those of a direct connection. */
+const PROXY_TIME_FACTOR = 2
 
 /**
  * Connects, waits for the greeting and starts TLS, which is not optional (CM wire 7.1, 7.2). A certificate that differs
@@ -42,41 +55,68 @@ export async function connectCmServer(
   target: CmServerTarget,
   environment: CmClientEnvironment,
 ): Promise<CmSession> {
-  const timeouts = { ...DEFAULT_CM_TIMEOUTS, ...environment.timeouts }
-  const channel = await openChannel(target, environment, timeouts)
+  const route = routeTo(target, environment.proxies)
+  const timeouts = timeoutsOf(route, environment)
+  const channel = await openChannel({ target, route, timeouts }, environment)
   const dialogue = new CmDialogue(channel, environment.clock, timeouts)
-  await awaitGreeting(dialogue)
-  await startTls(dialogue, {
-    host: target.host.replace(/^\[(.*)\]$/, '$1'),
-    authorities: environment.authorities,
-  })
   const hostPort = formatHostPort(target.host, target.port)
+  const host = target.host.replace(/^\[(.*)\]$/, '$1')
+  await dialogue.within(timeouts.wholeReplyMs, async () => {
+    await awaitGreeting(dialogue)
+    await startTls(dialogue, { host, authorities: environment.authorities })
+  })
   try {
     const shown = channel.peerCertificate
     const certificate = await judgeCertificate(hostPort, shown, environment)
-    const isTrustedFor = (host: string): boolean => shown?.isTrustedFor(host) === true
-    return new CmSession(dialogue, { hostPort, certificate, isTrustedFor })
+    return new CmSession(dialogue, {
+      hostPort,
+      certificate,
+      isTrustedFor: (name) => shown?.isTrustedFor(name) === true,
+      isAllowedBy: (judge) =>
+        route.kind === 'proxy'
+          ? judgeUnresolved(judge, { hostPort, host })
+          : judge({ hostPort, address: channel.remoteAddress }),
+      throttle: environment.throttle,
+    })
   } catch (error) {
     channel.destroy()
     throw error
   }
 }
 
+function timeoutsOf(route: CmRoute, { timeouts }: CmClientEnvironment): CmTimeouts {
+  const direct = { ...DEFAULT_CM_TIMEOUTS, ...timeouts }
+  if (route.kind !== 'proxy') return direct
+  return {
+    replyMs: PROXY_TIME_FACTOR * direct.replyMs,
+    storeMs: PROXY_TIME_FACTOR * direct.storeMs,
+    wholeReplyMs: PROXY_TIME_FACTOR * direct.wholeReplyMs,
+  }
+}
+
+interface Opening {
+  readonly target: CmServerTarget
+  readonly route: CmRoute
+  readonly timeouts: CmTimeouts
+}
+
 async function openChannel(
-  target: CmServerTarget,
-  environment: CmClientEnvironment,
-  timeouts: CmTimeouts,
+  { target, route, timeouts }: Opening,
+  { proxies, resolveHost }: CmClientEnvironment,
 ): Promise<ByteChannel> {
+  const { host, port, judge, isolation } = target
+  const { replyMs: timeoutMs } = timeouts
+  if (route.kind === 'no-proxy') throw new CmProtocolError('no-proxy')
   try {
-    if (environment.openChannel !== undefined) return await environment.openChannel(target)
-    return await connect({
-      ...target,
-      timeoutMs: timeouts.replyMs,
-      ...(environment.resolveHost === undefined ? {} : { resolveHost: environment.resolveHost }),
-    })
+    if (route.kind === 'direct') return await connect({ host, port, judge, timeoutMs, resolveHost })
+    const credentials =
+      proxies === undefined || isolation === undefined ? undefined : proxyCredentials(proxies, isolation)
+    const { proxy } = route
+    return await connectThroughSocks({ proxy, host, port, judge, credentials, resolveHost, timeoutMs })
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error
-    throw new CmProtocolError(CODE_BY_REASON[error.reason], { cause: error })
+    const { reason, proxyHostPort } = error
+    throw new CmProtocolError(CODE_BY_REASON[reason], { cause: error, proxyHostPort })
   }
 }
 
@@ -85,6 +125,8 @@ const CODE_BY_REASON = {
   refused: 'unreachable',
   timeout: 'timeout',
   'forbidden-address': 'forbidden-address',
+  'proxy-down': 'proxy-down',
+  'proxy-refused': 'proxy-refused',
 } as const
 
 /** Any line that ends like a greeting is one: what is left of a proxy's reply may stand in front (CM wire 7.1, 8.3). */

@@ -14,7 +14,7 @@ export interface CmTimeouts {
   readonly replyMs: number
   /** Milliseconds until the answer to a stored payload: the server hashes, proves and writes it first. */
   readonly storeMs: number
-  /** Milliseconds for a whole text reply: a server that drips one line at a time is cut off. */
+  /** Milliseconds for a whole text reply, and for greeting and TLS together: a server that drips is cut off. */
   readonly wholeReplyMs: number
 }
 
@@ -36,6 +36,7 @@ export class CmDialogue {
   #framer = new CmFramer()
   #chunks: AsyncIterator<Uint8Array>
   #failure: CmProtocolError | undefined
+  #chunksRead = 0
 
   constructor(channel: ByteChannel, clock: Clock, timeouts: CmTimeouts) {
     this.#channel = channel
@@ -48,6 +49,16 @@ export class CmDialogue {
     return this.#channel
   }
 
+  /** Pieces the server sent so far, of any size. */
+  get chunksRead(): number {
+    return this.#chunksRead
+  }
+
+  /** Nothing went wrong yet, and nothing waits that nobody asked for. */
+  get isSound(): boolean {
+    return this.#failure === undefined && this.#framer.isEmpty
+  }
+
   /** Sends a command line. Octets that already wait belong to no question: the reply before was split (S5). */
   async ask(command: string): Promise<void> {
     if (!this.#framer.isEmpty) throw this.fail(new CmProtocolError('unsolicited-bytes'))
@@ -58,9 +69,9 @@ export class CmDialogue {
     await this.within(this.timeouts.replyMs, () => this.#channel.write(bytes))
   }
 
-  /** The next reply line. */
+  /** The next reply line, whole within `timeoutMs`. */
   async line(timeoutMs = this.timeouts.replyMs): Promise<string> {
-    const frame = await this.frame(timeoutMs)
+    const frame = await this.within(timeoutMs, () => this.frame(timeoutMs))
     if (frame.kind !== 'line' || frame.bare) throw this.fail(new CmProtocolError('malformed-reply'))
     return frame.line
   }
@@ -81,6 +92,7 @@ export class CmDialogue {
       if (frame !== undefined) return frame
       const chunk = await this.within(timeoutMs, () => this.#chunks.next())
       if (chunk.done === true) throw this.fail(new CmProtocolError('closed'))
+      this.#chunksRead += 1
       this.#framer.push(chunk.value)
     }
   }
