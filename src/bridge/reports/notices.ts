@@ -49,7 +49,16 @@ export type Notice =
     }
   | { readonly kind: 'disk-full'; readonly freeBytes: number; readonly directory: string }
   | { readonly kind: 'clock-in-doubt'; readonly nowMs: number; readonly newestMs: number }
-  | { readonly kind: 'own-key-not-announced'; readonly address: string; readonly sinceMs: number }
+  | OwnServerNotice
+
+interface OwnServerNotice {
+  /** The account's own servers do not keep its key, or give no mail. */
+  readonly kind: 'own-key-not-announced' | 'own-mail-not-fetched'
+  readonly address: string
+  readonly sinceMs: number
+  /** One line: which server, why. */
+  readonly reason: string
+}
 
 interface Words {
   readonly subject: string
@@ -103,14 +112,24 @@ function wordsOf(notice: Notice): Words {
         advice: ['Set the clock. If it is right, say so:', '  cmbridge doctor --accept-clock'],
       }
     case 'own-key-not-announced':
-      return {
-        subject: `Your key is not announced: ${singleLine(notice.address)}`,
-        paragraphs: [
-          `Since ${timeForPeople(notice.sinceMs)} the key of ${singleLine(notice.address)} could not be put on your server. Servers forget a key after about a month; then nobody who does not know you yet can write to you.`,
-        ],
-        advice: ['See what is wrong with the server:', '  cmbridge status'],
-      }
+    case 'own-mail-not-fetched':
+      return ownServerFails(notice)
   }
+}
+
+function ownServerFails({ kind, address: given, sinceMs, reason }: OwnServerNotice): Words {
+  const address = singleLine(given)
+  const [since, why] = [timeForPeople(sinceMs), `  ${singleLine(reason)}`]
+  const advice = [
+    'See how things stand, ask the owner of the server, or move to another one:',
+    `  cmbridge status\n  cmbridge account set ${address} --server HOST:PORT --auth-key KEY`,
+  ]
+  if (kind === 'own-key-not-announced') {
+    const text = `Since ${since} the key of ${address} could not be put on your server. Servers forget a key after about a month; then nobody who does not know you yet can write to you. The last try ended so:`
+    return { subject: `Your key is not announced: ${address}`, paragraphs: [text, why], advice }
+  }
+  const text = `Since ${since} no mail for ${address} could be fetched from your server. Servers keep mail for ten days; what is older is lost. The last try ended so:`
+  return { subject: `No mail is fetched: ${address}`, paragraphs: [text, why], advice }
 }
 
 function keyCollision(notice: Extract<Notice, { kind: 'key-collision' }>): Words {

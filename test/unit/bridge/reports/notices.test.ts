@@ -37,7 +37,12 @@ const all: readonly Notice[] = [
   },
   { kind: 'disk-full', freeBytes: 12, directory: '/var/lib/x' },
   { kind: 'clock-in-doubt', nowMs: 0, newestMs: mail.dateMs },
-  { kind: 'own-key-not-announced', address: 'alice@example.org', sinceMs: mail.dateMs },
+  ...(['own-key-not-announced', 'own-mail-not-fetched'] as const).map((kind) => ({
+    kind,
+    address: 'alice@example.org',
+    sinceMs: mail.dateMs,
+    reason: 'mx.example.net:8081 refused',
+  })),
 ]
 
 const read = (notice: Notice) => readMail(encodeNotice(notice, mail))
