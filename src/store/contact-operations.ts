@@ -12,10 +12,14 @@ export interface ContactRecord {
   readonly userId: string
   /** Lower-case addresses of all its valid user ids. */
   readonly addresses: readonly string[]
+  /** Those of them whose domain vouched for this key in the look-up (design 9). */
+  readonly vouchedAddresses?: readonly string[]
   /** The key announcement as fetched, verified before it came here. */
   readonly announcement: string
   /** Date of the announcement, milliseconds. */
   readonly announcedMs: number
+  /** When the key ends; undefined for never. */
+  readonly expiresMs?: number | undefined
 }
 
 /** Adds or refreshes a key. An older announcement than the stored one changes only the time it was fetched. */
@@ -29,19 +33,37 @@ export function upsertContact(tx: WriteTransaction, accountId: AccountId, contac
       accountId,
       contact.keyId,
     )
-    return
+  } else {
+    writeContact(tx, accountId, contact)
   }
+  for (const address of contact.vouchedAddresses ?? []) {
+    tx.sql('UPDATE addresses SET vouched_ms = ? WHERE account_id = ? AND address = ? AND key_id = ?').run(
+      tx.nowMs,
+      accountId,
+      address,
+      contact.keyId,
+    )
+  }
+}
+
+function writeContact(tx: WriteTransaction, accountId: AccountId, contact: ContactRecord): void {
+  const { keyId, userId, announcement, announcedMs, expiresMs = null } = contact
   tx.sql(
-    `INSERT INTO contacts (account_id, key_id, trust, user_id, announcement, announced_ms, fetched_ms, first_seen_ms)
-     VALUES (?1, ?2, 'new', ?3, ?4, ?5, ?6, ?6)
-     ON CONFLICT (account_id, key_id) DO UPDATE SET user_id = ?3, announcement = ?4, announced_ms = ?5, fetched_ms = ?6`,
-  ).run(accountId, contact.keyId, contact.userId, contact.announcement, contact.announcedMs, tx.nowMs)
-  tx.sql('DELETE FROM addresses WHERE account_id = ? AND key_id = ?').run(accountId, contact.keyId)
+    `INSERT INTO contacts (account_id, key_id, trust, user_id, announcement, announced_ms, fetched_ms, first_seen_ms, expires_ms)
+     VALUES (?1, ?2, 'new', ?3, ?4, ?5, ?6, ?6, ?7)
+     ON CONFLICT (account_id, key_id) DO UPDATE
+     SET user_id = ?3, announcement = ?4, announced_ms = ?5, fetched_ms = ?6, expires_ms = ?7`,
+  ).run(accountId, keyId, userId, announcement, announcedMs, tx.nowMs, expiresMs)
+  // Addresses the key no longer carries go; what a domain vouched for stays with those it still does.
+  tx.sql(
+    `DELETE FROM addresses WHERE account_id = ? AND key_id = ?
+     AND address NOT IN (SELECT value FROM json_each(?))`,
+  ).run(accountId, keyId, JSON.stringify(contact.addresses))
   for (const address of contact.addresses) {
     tx.sql('INSERT OR IGNORE INTO addresses (account_id, address, key_id) VALUES (?, ?, ?)').run(
       accountId,
       address,
-      contact.keyId,
+      keyId,
     )
   }
 }

@@ -11,6 +11,8 @@ export interface StoredContact {
   readonly announcedMs: number
   readonly fetchedMs: number
   readonly firstSeenMs: number
+  /** When the key ends, as its newest announcement says; null for never. */
+  readonly expiresMs: number | null
 }
 
 interface ContactRow {
@@ -21,6 +23,7 @@ interface ContactRow {
   readonly announced_ms: number
   readonly fetched_ms: number
   readonly first_seen_ms: number
+  readonly expires_ms: number | null
 }
 
 function toContact(row: ContactRow): StoredContact {
@@ -32,6 +35,7 @@ function toContact(row: ContactRow): StoredContact {
     announcedMs: row.announced_ms,
     fetchedMs: row.fetched_ms,
     firstSeenMs: row.first_seen_ms,
+    expiresMs: row.expires_ms,
   }
 }
 
@@ -98,4 +102,41 @@ export function addressesOfKey(
       keyId,
     )
     .map(({ address }) => address)
+}
+
+/** Addresses of a key whose domain vouched for it, lower case, with the last time (design 9). */
+export function vouchedAddresses(
+  read: ReadConnection,
+  accountId: AccountId,
+  keyId: KeyId,
+): { readonly address: string; readonly vouchedMs: number }[] {
+  return read.all(
+    `SELECT address, vouched_ms AS vouchedMs FROM addresses
+     WHERE account_id = ? AND key_id = ? AND vouched_ms IS NOT NULL ORDER BY address`,
+    accountId,
+    keyId,
+  )
+}
+
+/** Every key of an account's contacts, by user id. */
+export function listContacts(read: ReadConnection, accountId: AccountId): StoredContact[] {
+  return read
+    .all<ContactRow>('SELECT * FROM contacts WHERE account_id = ? ORDER BY user_id, key_id', accountId)
+    .map(toContact)
+}
+
+/** Keys mailed with whose announcement was fetched before `beforeMs`, the longest ago first, at most `limit`. */
+export function staleContacts(
+  read: ReadConnection,
+  accountId: AccountId,
+  { beforeMs, limit }: { readonly beforeMs: number; readonly limit: number },
+): StoredContact[] {
+  const rows = read.all<ContactRow>(
+    `SELECT * FROM contacts WHERE account_id = ? AND trust NOT IN ('new', 'blocked') AND fetched_ms < ?
+     ORDER BY fetched_ms, key_id LIMIT ?`,
+    accountId,
+    beforeMs,
+    limit,
+  )
+  return rows.map(toContact)
 }

@@ -29,6 +29,11 @@ ALTER TABLE accounts ADD COLUMN rotate_days INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE polls ADD COLUMN old_succeeded_ms INTEGER;
 ALTER TABLE polls ADD COLUMN old_full_ms INTEGER;
 
+-- When the key's newest certificate ends; NULL: never, or not known.
+ALTER TABLE contacts ADD COLUMN expires_ms INTEGER;
+-- When the domain last vouched for this address of the key (design 9, trust 'domain'); NULL: never.
+ALTER TABLE addresses ADD COLUMN vouched_ms INTEGER;
+
 -- Bypass tokens (CM wire 6): 'issued' to a key, which may then write to us cheaply, or 'received' from it.
 CREATE TABLE bypass_secrets (
   id            BLOB PRIMARY KEY,
