@@ -1,4 +1,5 @@
 import { hasControlCharacter } from './address.ts'
+import { type Dearmored, dearmorPublicKey } from './armor.ts'
 import { decodeBlockText } from './block-text.ts'
 import type { CertificateRefusal } from './certificate.ts'
 import { MAX_CERTIFICATE_BYTES, MAX_CERTIFICATE_PACKETS, MAX_USER_IDS } from './certificate.ts'
@@ -8,13 +9,10 @@ import { MAX_CERTIFICATE_BYTES, MAX_CERTIFICATE_PACKETS, MAX_USER_IDS } from './
  * and one certificate only, without doing any cryptography.
  */
 
-const TAG = { secretKey: 5, publicKey: 6, secretSubkey: 7, userId: 13, publicSubkey: 14 } as const
-const ARMOR_BEGIN = '-----BEGIN PGP PUBLIC KEY BLOCK-----'
-const ARMOR_END = '-----END PGP PUBLIC KEY BLOCK-----'
-const SECRET_ARMOR = '-----BEGIN PGP PRIVATE KEY BLOCK-----'
+/** Packet tags of keys (RFC 9580 5). */
+export const TAG = { secretKey: 5, publicKey: 6, secretSubkey: 7, userId: 13, publicSubkey: 14 } as const
 
 type Refused = { readonly kind: 'refused'; readonly reason: CertificateRefusal }
-type Bytes = { readonly kind: 'bytes'; readonly bytes: Buffer }
 
 /** `isNameUnreadable`: an id is not UTF-8, so that openpgp.js cannot check its self-signature (case K08). */
 export type CertificatePackets =
@@ -25,49 +23,13 @@ function refused(reason: CertificateRefusal): Refused {
   return { kind: 'refused', reason }
 }
 
-const CRC24_START = 0xb704ce
-const CRC24_POLYNOMIAL = 0x1864cfb
-
-/** RFC 9580 6.1.1. */
-function crc24(bytes: Uint8Array): number {
-  let crc = CRC24_START
-  for (const byte of bytes) {
-    crc ^= byte << 16
-    for (let bit = 0; bit < 8; bit++) {
-      crc <<= 1
-      if ((crc & 0x1000000) !== 0) crc ^= CRC24_POLYNOMIAL
-    }
-  }
-  return crc & 0xffffff
-}
-
-function isChecksumOf(base64: string, bytes: Uint8Array): boolean {
-  const checksum = Buffer.from(base64, 'base64')
-  return checksum.length === 3 && checksum.readUIntBE(0, 3) === crc24(bytes)
-}
-
-/** One armored block; CRLF, blanks at line ends, headers, text around and a missing checksum are fine (case K11). */
-function dearmor(text: string): Bytes | Refused {
-  const lines = text.split('\n').map((line) => line.trimEnd())
-  if (lines.includes(SECRET_ARMOR)) return refused('secret-key')
-  const begin = lines.indexOf(ARMOR_BEGIN)
-  const end = lines.indexOf(ARMOR_END, begin)
-  if (begin < 0 || end < 0) return refused('not-a-key')
-  if (lines.includes(ARMOR_BEGIN, begin + 1)) return refused('several-certificates')
-  const empty = lines.indexOf('', begin)
-  if (empty < 0 || empty > end) return refused('not-a-key')
-  const body = lines.slice(empty + 1, end)
-  const checksum = body.at(-1)?.startsWith('=') ? body.pop()?.slice(1) : undefined
-  const base64 = body.join('')
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return refused('corrupt')
-  const bytes = Buffer.from(base64, 'base64')
-  if (checksum !== undefined && !isChecksumOf(checksum, bytes)) return refused('corrupt')
-  return { kind: 'bytes', bytes }
-}
-
-interface Packet {
+/** One packet of a key. */
+export interface Packet {
+  /** RFC 9580 5. */
   readonly tag: number
   readonly body: Buffer
+  /** Where it begins, and the next one does. */
+  readonly start: number
   readonly next: number
 }
 
@@ -80,7 +42,7 @@ function readPacket(bytes: Buffer, start: number): Packet | undefined {
   if (header === undefined || header.body + header.length > bytes.length) return undefined
   const tag = isNew ? first & 0x3f : (first >> 2) & 0xf
   const next = header.body + header.length
-  return { tag, body: bytes.subarray(header.body, next), next }
+  return { tag, body: bytes.subarray(header.body, next), start, next }
 }
 
 interface PacketLength {
@@ -102,15 +64,19 @@ function readOldLength(bytes: Buffer, at: number, lengthType: number): PacketLen
   return { body: at + size, length: bytes.readUIntBE(at, size) }
 }
 
-function readPackets(bytes: Buffer): readonly Packet[] | Refused {
+/** The packets of a key or of several, at most as many as a key may have; nothing is judged. */
+export function readPackets(
+  bytes: Buffer,
+  maxPackets = MAX_CERTIFICATE_PACKETS,
+): { readonly kind: 'packets'; readonly packets: readonly Packet[] } | Refused {
   const packets: Packet[] = []
   for (let at = 0; at < bytes.length; ) {
     const packet = readPacket(bytes, at)
     if (packet === undefined) return refused(packets.length === 0 ? 'not-a-key' : 'corrupt')
-    if (packets.push(packet) > MAX_CERTIFICATE_PACKETS) return refused('too-large')
+    if (packets.push(packet) > maxPackets) return refused('too-large')
     at = packet.next
   }
-  return packets
+  return { kind: 'packets', packets }
 }
 
 function versionRefusal(packet: Packet): CertificateRefusal | undefined {
@@ -136,8 +102,9 @@ export function readCertificatePackets(input: string | Uint8Array): CertificateP
   if (input.length > MAX_CERTIFICATE_BYTES) return refused('too-large')
   const unwrapped = unwrap(input)
   if (unwrapped.kind === 'refused') return unwrapped
-  const packets = readPackets(unwrapped.bytes)
-  if (!Array.isArray(packets)) return packets as Refused
+  const read = readPackets(unwrapped.bytes)
+  if (read.kind === 'refused') return read
+  const { packets } = read
   const refusal = judgePackets(packets)
   if (refusal !== undefined) return refused(refusal)
   const names = packets
@@ -148,10 +115,10 @@ export function readCertificatePackets(input: string | Uint8Array): CertificateP
   return { kind: 'ok', bytes: unwrapped.bytes, isNameUnreadable: names.includes(undefined) }
 }
 
-function unwrap(input: string | Uint8Array): Bytes | Refused {
-  if (typeof input === 'string') return dearmor(input)
+function unwrap(input: string | Uint8Array): Dearmored {
+  if (typeof input === 'string') return dearmorPublicKey(input)
   const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength)
   return ((bytes[0] ?? 0) & 0x80) !== 0 && bytes[0] !== 0xef
     ? { kind: 'bytes', bytes }
-    : dearmor(bytes.toString('latin1'))
+    : dearmorPublicKey(bytes.toString('latin1'))
 }
