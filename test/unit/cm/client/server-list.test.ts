@@ -13,6 +13,14 @@ describe('orderServers', () => {
     expect(new Set(ordered)).toEqual(new Set(list))
   })
 
+  it.each([
+    ['tor', ['tor', 'tor', 'direct', 'direct', 'i2p']],
+    ['i2p', ['i2p', 'tor', 'tor', 'direct', 'direct']],
+  ] as const)('with %s preferred tries %j', (preferred, order) => {
+    const list = servers('a.i2p', 'b.onion', 'c.example', 'd.onion', 'e.example')
+    expect(orderServers(list, () => 0, preferred).map(networkOf)).toEqual(order)
+  })
+
   it('gives every order of equal servers the same chance', () => {
     const seen = new Set<string>()
     // All outcomes of two random choices, below 3 and below 2.
