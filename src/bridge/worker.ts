@@ -28,7 +28,12 @@ export type StageOutcome =
   /** The same stage again at a fixed distance (polls). */
   | { readonly kind: 'repeat'; readonly delayMs: number; readonly due?: readonly DueWork[] }
   /** It did not come through; tried again with back-off, or after `delayMs` when that is known. */
-  | { readonly kind: 'retry'; readonly reason: string; readonly delayMs?: number }
+  | {
+      readonly kind: 'retry'
+      readonly reason: string
+      readonly delayMs?: number
+      readonly due?: readonly DueWork[]
+    }
   /** Another process or attempt has the row now. */
   | { readonly kind: 'lease-lost' }
 
@@ -197,7 +202,7 @@ export class StageWorker {
       case 'retry': {
         const delayMs = outcome.delayMs ?? retryDelayMs(claimed.failures, random())
         const due = await store.write('retryWork', { lease, error: outcome.reason, delayMs })
-        return due === undefined ? [] : [due]
+        return [...(outcome.due ?? []), ...(due === undefined ? [] : [due])]
       }
     }
   }

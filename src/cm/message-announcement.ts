@@ -105,6 +105,32 @@ export function parseMessageAnnouncements(
   return { kind: 'ok', records }
 }
 
+/**
+ * The records of a mailbox as a server gives it to its reader: a part that is no record, or has more DataBlocks than
+ * MAX_DATA_BLOCKS, is passed over, so that one bad record hides no other (S5). As many as the reply has room for.
+ */
+export function* mailboxRecords(text: string): Generator<MessageAnnouncementRecord> {
+  let part: string[] = []
+  for (const line of [...filledLines(text), 'NextMessage']) {
+    if (!NEXT_MESSAGE.test(line)) {
+      part.push(line)
+      continue
+    }
+    const record = soundRecord(part)
+    if (record !== undefined) yield record
+    part = []
+  }
+}
+
+function soundRecord(part: readonly string[]): MessageAnnouncementRecord | undefined {
+  const fields = new HeaderFields(part)
+  const messageHash = parseMessageHash(fields.last('messagehash', HEX_ID_FORM) ?? '')
+  const isOfType = fields.all('type', ANY_FORM).every((type) => type === 'message-announcement')
+  if (messageHash === undefined || !isOfType) return undefined
+  const record = readRecord(part, messageHash)
+  return record.announcement.dataBlocks.length > MAX_DATA_BLOCKS ? undefined : record
+}
+
 /** Joins record texts into one block (CM wire 2.4). */
 export function joinMessageAnnouncements(records: readonly string[]): string {
   return records.join('NextMessage\n')

@@ -10,7 +10,7 @@ import type { SealedValue } from './account-operations.ts'
 import type { AccountId } from './ids.ts'
 import type { WriteTransaction } from './operation.ts'
 import { workOperations } from './work-operations.ts'
-import type { DueWork } from './work-rows.ts'
+import { type DueWork, endWork, holdsLease, type Lease, scheduleWork } from './work-rows.ts'
 
 /** What `account set` may give; undefined leaves it as it is. */
 export interface AccountChange extends ServersChange {
@@ -75,6 +75,25 @@ export const accountNetworkOperations = {
     )
     forgetPolls(tx, accountId, { before, after: changed.servers })
     return { kind: 'ok', due: wakeRows(tx, accountId, changed.servers) }
+  },
+
+  /** The time of the servers the account left is over: they are forgotten, with their key; unless it was prolonged. */
+  endOldServers(
+    tx: WriteTransaction,
+    args: { readonly lease: Lease; readonly accountId: AccountId },
+  ): readonly DueWork[] | undefined {
+    const { lease, accountId } = args
+    if (!holdsLease(tx, lease)) return undefined
+    const prolonged = tx.sql('SELECT 1 FROM accounts WHERE id = ? AND old_until_ms > ?')
+    if (prolonged.get(accountId, tx.nowMs) !== undefined) {
+      return [scheduleWork(tx, { row: lease.row, accountId, stage: 'pollold', delayMs: 0 })]
+    }
+    endWork(tx, lease.row)
+    tx.sql(
+      `UPDATE accounts SET old_servers = '[]', old_auth_key_id = NULL, sealed_old_auth_key = NULL, old_until_ms = NULL
+       WHERE id = ?`,
+    ).run(accountId)
+    return []
   },
 }
 

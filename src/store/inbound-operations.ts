@@ -4,6 +4,7 @@ import type { MessageDraft } from './blob-rows.ts'
 import { keepBypassSecret, type NewBypassSecret } from './bypass-operations.ts'
 import { type ContactRecord, pinContact, upsertContact } from './contact-operations.ts'
 import type { AccountId } from './ids.ts'
+import type { MailPlace } from './inbound-queries.ts'
 import { findMailbox } from './mailbox-rows.ts'
 import { insertMessage } from './message-rows.ts'
 import type { WriteTransaction } from './operation.ts'
@@ -68,20 +69,20 @@ export const inboundOperations = {
     tx: WriteTransaction,
     args: {
       readonly accountId: AccountId
+      readonly place: MailPlace
+      /** The list that was asked; the times are not of another one the account has by now. */
+      readonly servers: readonly string[]
       readonly announcements: readonly FoundAnnouncement[]
       readonly acknowledged: readonly AcknowledgmentId[]
       readonly isFull: boolean
-      /** When the poll began: the next one asks for what is newer. */
-      readonly startedMs: number
+      /** When the poll began: the next one asks for what is newer. Null: it was cut short. */
+      readonly startedMs: number | null
     },
   ): readonly DueWork[] {
     const { accountId } = args
     const due = args.announcements.flatMap((found) => insertAnnouncement(tx, accountId, found))
     const reports = args.acknowledged.flatMap((id) => acknowledgeRecipient(tx, accountId, id))
-    tx.sql(
-      `INSERT INTO polls (account_id, succeeded_ms, full_ms) VALUES (?1, ?2, ?3)
-       ON CONFLICT (account_id) DO UPDATE SET succeeded_ms = ?2, full_ms = coalesce(?3, full_ms)`,
-    ).run(accountId, args.startedMs, args.isFull ? args.startedMs : null)
+    if (args.startedMs !== null) recordPollTimes(tx, { ...args, startedMs: args.startedMs })
     return [...due, ...reports]
   },
 
@@ -216,6 +217,31 @@ export const inboundOperations = {
     endWork(tx, args.lease.row)
     return true
   },
+}
+
+interface PollTimes {
+  readonly accountId: AccountId
+  readonly place: MailPlace
+  readonly servers: readonly string[]
+  readonly isFull: boolean
+  readonly startedMs: number
+}
+
+function recordPollTimes(tx: WriteTransaction, times: PollTimes): void {
+  const { accountId, place, servers, isFull, startedMs } = times
+  const isOwn = place === 'own'
+  const account = tx.sql('SELECT servers, old_servers FROM accounts WHERE id = ?').get(accountId)
+  if ((isOwn ? account?.servers : account?.old_servers) !== JSON.stringify(servers)) return
+  const save = isOwn
+    ? tx.sql(
+        `INSERT INTO polls (account_id, succeeded_ms, full_ms) VALUES (?1, ?2, ?3)
+         ON CONFLICT (account_id) DO UPDATE SET succeeded_ms = ?2, full_ms = coalesce(?3, full_ms)`,
+      )
+    : tx.sql(
+        `INSERT INTO polls (account_id, old_succeeded_ms, old_full_ms) VALUES (?1, ?2, ?3)
+         ON CONFLICT (account_id) DO UPDATE SET old_succeeded_ms = ?2, old_full_ms = coalesce(?3, old_full_ms)`,
+      )
+  save.run(accountId, startedMs, isFull ? startedMs : null)
 }
 
 function insertAnnouncement(tx: WriteTransaction, accountId: AccountId, found: FoundAnnouncement): DueWork[] {

@@ -82,6 +82,9 @@ export function knowsAnnouncement(
   return found !== undefined
 }
 
+/** Where mail of an account lies: at its own servers, and for a while at those it left (CM wire 8.6). */
+export type MailPlace = 'own' | 'old'
+
 /** When an account was last polled with success, last in full, and last announced, milliseconds; null for never. */
 export interface AccountTimes {
   readonly succeededMs: number | null
@@ -89,9 +92,18 @@ export interface AccountTimes {
   readonly announcedMs: number | null
 }
 
-export function pollTimes(read: ReadConnection, accountId: AccountId): AccountTimes {
+const POLL_TIMES = {
+  own: 'SELECT succeeded_ms, full_ms, announced_ms FROM polls WHERE account_id = ?',
+  old: 'SELECT old_succeeded_ms AS succeeded_ms, old_full_ms AS full_ms, announced_ms FROM polls WHERE account_id = ?',
+} as const
+
+export function pollTimes(
+  read: ReadConnection,
+  accountId: AccountId,
+  place: MailPlace = 'own',
+): AccountTimes {
   const row = read.get<{ succeeded_ms: number | null; full_ms: number | null; announced_ms: number | null }>(
-    'SELECT succeeded_ms, full_ms, announced_ms FROM polls WHERE account_id = ?',
+    POLL_TIMES[place],
     accountId,
   )
   return {

@@ -122,6 +122,8 @@ describe('a submission', () => {
 describe('an inbound message', () => {
   async function announce(ids: readonly string[]): Promise<readonly DueWork[]> {
     return store.write('recordPoll', {
+      place: 'own',
+      servers: ['127.0.0.1:8081'],
       accountId,
       announcements: ids.map((id) => ({
         announcementId: id.repeat(40) as AnnouncementId,

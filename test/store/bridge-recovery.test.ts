@@ -197,6 +197,8 @@ describe('an acknowledgment', () => {
       resolveDelayMs: 0,
     })
     const due = await store.write('recordPoll', {
+      place: 'own',
+      servers: ['127.0.0.1:8081'],
       accountId,
       announcements: [],
       acknowledged: [acknowledgmentId],
@@ -236,6 +238,8 @@ describe('an inbound message', () => {
   it('whose block the disk lost goes back to fetching, for that block only', async () => {
     const keys = ['a', 'b'].map((digit) => digit.repeat(40) as BlockKey)
     await store.write('recordPoll', {
+      place: 'own',
+      servers: ['127.0.0.1:8081'],
       accountId,
       announcements: [
         {

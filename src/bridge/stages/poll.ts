@@ -1,20 +1,31 @@
 import { duration } from '../../base/clock.ts'
 import { parseAcknowledgment } from '../../cm/acknowledgment.ts'
-import { judgeDate } from '../../cm/block-verdict.ts'
-import type { CmSession } from '../../cm/client/cm-session.ts'
-import { withServers } from '../../cm/client/with-servers.ts'
-import { type AcknowledgmentId, acknowledgmentId, type BlockKey, idBytes, mailboxHash } from '../../cm/ids.ts'
-import { messageIdOf, parseMessageAnnouncements } from '../../cm/message-announcement.ts'
-import { parseUtcTime } from '../../cm/utc-time.ts'
+import { claimAddress } from '../../cm/address.ts'
+import { blockType } from '../../cm/block-text.ts'
+import {
+  type AcknowledgmentId,
+  acknowledgmentId,
+  addressHash,
+  type BlockKey,
+  idBytes,
+  keyAnnouncementKey,
+  mailboxHash,
+} from '../../cm/ids.ts'
+import { announceRow } from '../../store/account-network-operations.ts'
 import type { Account } from '../../store/account-queries.ts'
 import type { FoundAnnouncement } from '../../store/inbound-operations.ts'
-import { knowsAnnouncement, pollTimes } from '../../store/inbound-queries.ts'
+import { type MailPlace, pollTimes } from '../../store/inbound-queries.ts'
 import { openAcknowledgments } from '../../store/outbound-queries.ts'
-import { type BridgeContext, ownServersRequest, requireAccount } from '../bridge-context.ts'
+import type { DueWork } from '../../store/work-rows.ts'
+import { placeRequest } from '../account-places.ts'
+import { askServers, type Question } from '../ask-servers.ts'
+import { type BridgeContext, requireAccount } from '../bridge-context.ts'
 import { createWorkJudge, type WorkJudge } from '../bypass-tokens.ts'
-import { acceptedProofOfWork, polledMailboxes } from '../own-announcement.ts'
+import { polledMailboxes } from '../own-announcement.ts'
+import { isLongBroken, tellOwnServer } from '../own-server-notices.ts'
+import { readMailbox } from '../read-mailbox.ts'
 import { jittered } from '../retry-delay.ts'
-import type { Stage } from '../worker.ts'
+import type { Stage, StageContext } from '../worker.ts'
 
 /** Nobody is waiting: polled that many times more seldom (design 8.1: 300 s instead of 60 s). */
 const IDLE_FACTOR = 5
@@ -28,41 +39,62 @@ const FRESH_MS = duration.day
 const OLD_EVERY_MS = 15 * duration.minute
 
 interface Pass {
+  readonly place: MailPlace
   readonly account: Account
   readonly startedMs: number
   readonly sinceMs: number | undefined
-  readonly wanted: readonly AcknowledgmentId[]
   readonly judgeWork: WorkJudge
-}
-
-interface PassResult {
   readonly announcements: FoundAnnouncement[]
   readonly acknowledged: AcknowledgmentId[]
+  /** Our own key or claim is no more at the server. */
+  isForgotten: boolean
 }
 
-/** One look at the account's mailboxes and open acknowledgments, on one connection (design 8.1). */
-export function createPollStage(context: BridgeContext): Stage {
-  return async ({ accountId }) => {
-    const account = requireAccount(context, accountId)
+/**
+ * One look at the account's mailboxes and open acknowledgments at its own servers, or at those it left while they
+ * count; on one connection when all goes well (design 8.1, CM wire 8.6).
+ */
+export function createPollStage(context: BridgeContext, place: MailPlace): Stage {
+  return async (stage) => {
+    const account = requireAccount(context, stage.accountId)
     const delayMs = pollDelay(context, account)
-    if (account.servers.length === 0) return { kind: 'repeat', delayMs }
-    const pass = planPass(context, account)
-    const outcome = await withServers(ownServersRequest(context, account), async (session) => {
-      const result = await look(context, session, pass)
-      return result === undefined ? { kind: 'next', reason: 'refused' } : { kind: 'done', value: result }
-    })
-    if (outcome.kind === 'all-failed') {
-      const reason = outcome.failures.map(({ hostPort, reason: why }) => `${hostPort} ${why}`).join(', ')
+    const request = placeRequest(context, account, place)
+    if (request === undefined) {
+      return place === 'own' ? { kind: 'repeat', delayMs } : endOldServers(context, stage)
+    }
+    const pass = planPass(context, account, place)
+    const asked = await askServers(request, questionsOf(context, pass))
+    if (!asked.isHeard) {
+      const { complaint: reason = 'no server' } = asked
+      if (place === 'own') await tellWhenLong(context, account, { failures: stage.failures, reason })
       return { kind: 'retry', reason, delayMs }
     }
-    const due = await context.store.write('recordPoll', {
-      accountId,
-      ...outcome.value,
-      isFull: pass.sinceMs === undefined,
-      startedMs: pass.startedMs,
-    })
-    return { kind: 'repeat', delayMs, due }
+    const due = await record(context, pass, asked.isComplete)
+    const { complaint: reason } = asked
+    return reason === undefined ? { kind: 'repeat', delayMs, due } : { kind: 'retry', reason, delayMs, due }
   }
+}
+
+/** Their time is over. */
+async function endOldServers(context: BridgeContext, { lease, accountId }: StageContext): ReturnType<Stage> {
+  const due = await context.store.write('endOldServers', { lease, accountId })
+  return due === undefined ? { kind: 'lease-lost' } : { kind: 'moved', due }
+}
+
+async function record(context: BridgeContext, pass: Pass, isComplete: boolean): Promise<readonly DueWork[]> {
+  const { account, place, announcements, acknowledged, startedMs } = pass
+  const due = await context.store.write('recordPoll', {
+    accountId: account.id,
+    place,
+    servers: place === 'own' ? account.servers : (account.network.old?.servers ?? []),
+    announcements,
+    acknowledged,
+    isFull: pass.sinceMs === undefined,
+    startedMs: isComplete ? startedMs : null,
+  })
+  if (!pass.isForgotten) return due
+  const woken = await context.store.write('wakeWork', { row: announceRow(account.id) })
+  return woken === undefined ? due : [...due, woken]
 }
 
 function pollDelay(context: BridgeContext, account: Account): number {
@@ -70,90 +102,109 @@ function pollDelay(context: BridgeContext, account: Account): number {
   return jittered(base, context.random())
 }
 
-function planPass(context: BridgeContext, account: Account): Pass {
+function planPass(context: BridgeContext, account: Account, place: MailPlace): Pass {
   const startedMs = context.clock.now()
-  const { succeededMs, fullMs } = pollTimes(context.store.read, account.id)
+  const { succeededMs, fullMs } = pollTimes(context.store.read, account.id, place)
   // A last look in the future is of a clock that was wrong: it says nothing about what we have seen.
   const isFull =
     succeededMs === null ||
     fullMs === null ||
     Math.max(succeededMs, fullMs) > startedMs ||
     startedMs - fullMs >= FULL_EVERY_MS
-  const asksOld = isFull || Math.floor(startedMs / OLD_EVERY_MS) > Math.floor(succeededMs / OLD_EVERY_MS)
   return {
+    place,
     account,
     startedMs,
     sinceMs: isFull ? undefined : succeededMs - SINCE_OVERLAP_MS,
-    wanted: openAcknowledgments(context.store.read, account.id, MAX_ACKNOWLEDGMENTS)
-      .filter(({ postedMs }) => asksOld || startedMs - postedMs < FRESH_MS)
-      .map(({ id }) => id),
     judgeWork: createWorkJudge(context, account, startedMs),
+    announcements: [],
+    acknowledged: [],
+    isForgotten: false,
   }
 }
 
-/** Undefined: this server refuses what it should answer; the next one is asked. */
-async function look(context: BridgeContext, session: CmSession, pass: Pass): Promise<PassResult | undefined> {
-  const result: PassResult = { announcements: [], acknowledged: [] }
-  for (const prefix of polledMailboxes(pass.account.network, pass.startedMs)) {
-    const key = mailboxHash(prefix, pass.account.keyId)
-    const reply = await session.getBlock(key, pass.sinceMs)
-    if (reply.kind === 'refused') return undefined
-    if (reply.kind !== 'block') continue
-    result.announcements.push(
-      ...readMailbox(context, { pass, server: session.hostPort, key, text: reply.text }),
-    )
-  }
-  for (const id of pass.wanted) {
-    const reply = await session.getBlock(id as string as BlockKey)
-    if (reply.kind !== 'block') continue
-    const { secret } = parseAcknowledgment(reply.text).acknowledgment
-    if (secret !== undefined && acknowledgmentId(idBytes(secret)) === id) result.acknowledged.push(id)
-  }
-  return result
+function questionsOf(context: BridgeContext, pass: Pass): Question[] {
+  const { account, startedMs, sinceMs, place } = pass
+  const mailboxes = polledMailboxes(account.network, startedMs).map((prefix) =>
+    mailboxQuestion(context, pass, prefix),
+  )
+  const wanted = wantedAcknowledgments(context, pass).map((id) => acknowledgmentQuestion(pass, id))
+  const isOwnFull = place === 'own' && sinceMs === undefined
+  return [...mailboxes, ...wanted, ...(isOwnFull ? ownBlockQuestions(context, pass) : [])]
 }
 
-interface Mailbox {
-  readonly pass: Pass
-  readonly server: string
-  readonly key: BlockKey
-  readonly text: string
+function mailboxQuestion(context: BridgeContext, pass: Pass, prefix: string): Question {
+  const key = mailboxHash(prefix, pass.account.keyId)
+  return {
+    name: `mailbox ${prefix}`,
+    async ask(session) {
+      let reply = await session.getBlock(key, pass.sinceMs)
+      // The server is writing it right now (CM wire 10.1 point 25).
+      if (reply.kind === 'not-yet') reply = await session.getBlock(key, pass.sinceMs)
+      if (reply.kind === 'refused') return 'refused'
+      if (reply.kind === 'block') {
+        const { account, judgeWork } = pass
+        const mailbox = { account, judgeWork, server: session.hostPort, key, text: reply.text }
+        pass.announcements.push(...readMailbox(context, mailbox))
+      }
+      return 'answered'
+    },
+  }
 }
 
-/** New records that are for us: recipient and mailbox are checked, which the reference does not do (CM wire S8). */
-function readMailbox(context: BridgeContext, mailbox: Mailbox): FoundAnnouncement[] {
-  const { account } = mailbox.pass
-  const parsed = parseMessageAnnouncements(mailbox.text)
-  if (parsed.kind !== 'ok') {
-    context.log.warn({ server: mailbox.server, kind: parsed.kind }, 'a mailbox at the server cannot be read')
-    return []
+function wantedAcknowledgments(
+  context: BridgeContext,
+  { account, startedMs, place }: Pass,
+): AcknowledgmentId[] {
+  const { succeededMs } = pollTimes(context.store.read, account.id, place)
+  const asksOld =
+    succeededMs === null || Math.floor(startedMs / OLD_EVERY_MS) > Math.floor(succeededMs / OLD_EVERY_MS)
+  return openAcknowledgments(context.store.read, account.id, MAX_ACKNOWLEDGMENTS)
+    .filter(({ postedMs }) => asksOld || startedMs - postedMs < FRESH_MS)
+    .map(({ id }) => id)
+}
+
+function acknowledgmentQuestion(pass: Pass, id: AcknowledgmentId): Question {
+  return {
+    name: `acknowledgment ${id}`,
+    async ask(session) {
+      const reply = await session.getBlock(id as string as BlockKey)
+      if (reply.kind === 'refused') return 'refused'
+      if (reply.kind === 'block') {
+        const { secret } = parseAcknowledgment(reply.text).acknowledgment
+        if (secret !== undefined && acknowledgmentId(idBytes(secret)) === id) pass.acknowledged.push(id)
+      }
+      return 'answered'
+    },
   }
-  const rules = { network: 'server', nowMs: context.clock.now() } as const
-  return parsed.records.flatMap((record) => {
-    const { announcement } = record
-    if (announcement.recipient !== account.keyId) return []
-    if (mailboxHash(announcement.mailboxPrefix, account.keyId) !== mailbox.key) return []
-    const dateMs = parseUtcTime(announcement.date ?? '')
-    if (judgeDate('message-announcement', dateMs, rules) !== undefined) return []
-    const id = messageIdOf(announcement)
-    if (
-      announcement.dataBlocks.length === 0 ||
-      knowsAnnouncement(context.store.read, account.id, { id, messageHash: announcement.messageHash })
-    )
-      return []
-    const work = mailbox.pass.judgeWork(
-      announcement,
-      acceptedProofOfWork(account.network, mailbox.pass.startedMs),
-    )
-    return [
-      {
-        announcementId: id,
-        messageHash: announcement.messageHash,
-        record: record.text,
-        dataBlocks: announcement.dataBlocks,
-        hasEnoughWork: work.kind !== 'too-little',
-        bypassKeyId: work.kind === 'token' ? work.keyId : undefined,
-        server: mailbox.server,
-      },
-    ]
-  })
+}
+
+/** A server that lost our key is told again before the week is over; only what was there can be lost. */
+function ownBlockQuestions(context: BridgeContext, pass: Pass): Question[] {
+  const { account } = pass
+  if (pollTimes(context.store.read, account.id).announcedMs === null) return []
+  const own = [
+    { name: 'own key', key: keyAnnouncementKey(account.keyId), type: 'key-announcement' },
+    { name: 'own claim', key: addressHash(claimAddress(account.address)), type: 'address-claim' },
+  ] as const
+  return own.map(({ name, key, type }) => ({
+    name,
+    async ask(session) {
+      const reply = await session.getBlock(key)
+      if (reply.kind === 'refused') return 'refused'
+      const isThere = reply.kind === 'block' && blockType(reply.text) === type
+      if (!isThere && reply.kind !== 'not-yet') pass.isForgotten = true
+      return 'answered'
+    },
+  }))
+}
+
+async function tellWhenLong(
+  context: BridgeContext,
+  account: Account,
+  { failures, reason }: { readonly failures: number; readonly reason: string },
+): Promise<void> {
+  const sinceMs = pollTimes(context.store.read, account.id).succeededMs ?? account.createdAtMs
+  if (!isLongBroken(context.clock.now(), { sinceMs, failures })) return
+  await tellOwnServer(context, account, { kind: 'own-mail-not-fetched', sinceMs, reason })
 }

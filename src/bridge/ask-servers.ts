@@ -1,0 +1,101 @@
+import type { CmSession } from '../cm/client/cm-session.ts'
+import {
+  describeFailures,
+  type ServerAttempt,
+  type ServerFailure,
+  type ServersRequest,
+  withServers,
+} from '../cm/client/with-servers.ts'
+
+/** One thing that is wanted of a server; it keeps the answer itself. */
+export interface Question {
+  /** For people, in `status`; unique in a list. */
+  readonly name: string
+  /** `refused`: this server does not answer it (FAILED); another one may. Throws CmProtocolError. */
+  ask(session: CmSession): Promise<'answered' | 'refused'>
+}
+
+export interface AskOutcome {
+  /** One line for people: what was not answered and why; undefined when everything was. */
+  readonly complaint: string | undefined
+  /** At least one question was answered. */
+  readonly isHeard: boolean
+  /** Every question that is open was put to a server that answers others: waiting helps no more than asking later. */
+  readonly isComplete: boolean
+}
+
+/** Times one question is put to one server: the first connection may have been a kept one that was dead already. */
+const MAX_TRIES = 2
+/** Questions in a row that break the connection: then it is the server, and each costs a time-out. */
+const MAX_BROKEN_IN_A_ROW = 3
+/** Questions without an answer that are named in a complaint. */
+const MAX_NAMED = 5
+
+/**
+ * Asks the servers of a place until each question has an answer: the first that works gets them all, what it leaves
+ * goes to the next (CM wire 8.6). A question that breaks the connection, a mailbox jammed by a record in it, is left out
+ * and the rest is asked on a new one (S5).
+ */
+export async function askServers(
+  request: ServersRequest,
+  questions: readonly Question[],
+): Promise<AskOutcome> {
+  const asking = new Asking(questions)
+  for (;;) {
+    const before = asking.asked
+    const outcome = await withServers(request, (session) => asking.ask(session))
+    if (outcome.kind === 'done') return { complaint: undefined, isHeard: true, isComplete: true }
+    if (asking.asked === before) return asking.outcome(outcome.failures)
+  }
+}
+
+class Asking {
+  readonly #open: Map<string, Question>
+  /** By server, then question. */
+  readonly #tries = new Map<string, Map<string, number>>()
+  readonly #brokenInARow = new Map<string, number>()
+  readonly #answering = new Set<string>()
+  /** Questions that went out, each time. */
+  asked = 0
+
+  constructor(questions: readonly Question[]) {
+    this.#open = new Map(questions.map((question) => [question.name, question]))
+  }
+
+  async ask(session: CmSession): Promise<ServerAttempt<void>> {
+    const { hostPort } = session
+    const tries = this.#tries.get(hostPort) ?? new Map<string, number>()
+    this.#tries.set(hostPort, tries)
+    let reason: ServerFailure['reason'] = 'malformed-reply'
+    for (const question of [...this.#open.values()]) {
+      const broken = this.#brokenInARow.get(hostPort) ?? 0
+      const tried = tries.get(question.name) ?? 0
+      if (tried >= MAX_TRIES || broken >= MAX_BROKEN_IN_A_ROW) continue
+      // Noted before: a question that breaks the connection does not come back here.
+      this.asked += 1
+      tries.set(question.name, tried + 1)
+      this.#brokenInARow.set(hostPort, broken + 1)
+      const answer = await question.ask(session)
+      this.#brokenInARow.set(hostPort, 0)
+      this.#answering.add(hostPort)
+      if (answer === 'answered') this.#open.delete(question.name)
+      else {
+        tries.set(question.name, MAX_TRIES)
+        reason = 'refused'
+      }
+    }
+    return this.#open.size === 0 ? { kind: 'done', value: undefined } : { kind: 'next', reason }
+  }
+
+  outcome(failures: readonly ServerFailure[]): AskOutcome {
+    const names = [...this.#open.keys()]
+    const isHeard = this.#answering.size > 0
+    const listed = [...names.slice(0, MAX_NAMED), ...(names.length > MAX_NAMED ? ['…'] : [])].join(', ')
+    const complaint = `${describeFailures(failures)}${isHeard ? `: ${listed}` : ''}`
+    return { complaint, isHeard, isComplete: isHeard && names.every((name) => this.#isTriedOut(name)) }
+  }
+
+  #isTriedOut(name: string): boolean {
+    return [...this.#answering].some((server) => (this.#tries.get(server)?.get(name) ?? 0) >= MAX_TRIES)
+  }
+}
