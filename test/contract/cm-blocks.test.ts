@@ -244,6 +244,31 @@ describe.each([
     expect(await accounts.login(USER, 'NEWKEY0002')).toEqual({ kind: 'refused' })
     expect(await accounts.login('disabled', 'NEWKEY0002')).toEqual({ kind: 'refused' })
   })
+
+  it('gives a key to another user, to nobody, and to whoever comes first again', async () => {
+    const accounts = await create({ ACCOUNTKEY000001: USER })
+    const other = 'B'.repeat(40)
+    await accounts.assign([{ authKey: 'ACCOUNTKEY000001', userId: other }])
+    expect((await accounts.login(USER, 'ACCOUNTKEY000001')).kind).toBe('refused')
+    expect((await accounts.login(other, 'ACCOUNTKEY000001')).kind).toBe('ok')
+    await accounts.assign([{ authKey: 'ACCOUNTKEY000001', userId: 'disabled' }])
+    expect((await accounts.login(other, 'ACCOUNTKEY000001')).kind).toBe('refused')
+    await accounts.assign([{ authKey: 'ACCOUNTKEY000001', userId: 'undefined' }])
+    expect((await accounts.login(USER, 'ACCOUNTKEY000001')).kind).toBe('ok')
+  })
+
+  it('lets two keys belong to one user', async () => {
+    const accounts = await create({ ACCOUNTKEY000001: USER, NEWKEY0001: 'undefined' })
+    expect((await accounts.login(USER, 'NEWKEY0001')).kind).toBe('ok')
+    expect((await accounts.login(USER, 'ACCOUNTKEY000001')).kind).toBe('ok')
+  })
+
+  it('makes changes in the order they were asked for', async () => {
+    const accounts = await create({})
+    const users = [USER, 'disabled', 'B'.repeat(40)]
+    await Promise.all(users.map((userId) => accounts.assign([{ authKey: 'ACCOUNTKEY000001', userId }])))
+    expect((await accounts.login('B'.repeat(40), 'ACCOUNTKEY000001')).kind).toBe('ok')
+  })
 })
 
 describe('CmAccountTable', () => {
@@ -251,7 +276,7 @@ describe('CmAccountTable', () => {
     const { accounts } = openStore()
     const fresh = { authKey: 'NEWKEY0001', userId: 'undefined' }
     const old = { authKey: 'OLDKEY0001', userId: USER }
-    await accounts.add({ authKey: 'OWNKEY0001', userId: USER })
+    await accounts.assign([{ authKey: 'OWNKEY0001', userId: USER }])
     await accounts.importFile([fresh, old])
     expect((await accounts.login(USER, 'NEWKEY0001')).kind).toBe('ok')
     await accounts.importFile([fresh])
@@ -263,9 +288,32 @@ describe('CmAccountTable', () => {
     expect((await accounts.login(USER, 'NEWKEY0001')).kind).toBe('refused')
   })
 
+  it('lets what a command said of a key stand when the file is read again, unless the file disables it', async () => {
+    const { accounts } = openStore()
+    const file = [{ authKey: 'FILEKEY0001', userId: USER }]
+    await accounts.importFile(file)
+    await accounts.assign([{ authKey: 'FILEKEY0001', userId: 'disabled' }])
+    await accounts.importFile(file)
+    expect((await accounts.login(USER, 'FILEKEY0001')).kind).toBe('refused')
+    await accounts.assign([{ authKey: 'OWNKEY0001', userId: USER }])
+    await accounts.importFile([{ authKey: 'OWNKEY0001', userId: 'disabled' }])
+    expect((await accounts.login(USER, 'OWNKEY0001')).kind).toBe('refused')
+  })
+
+  it('knows keys that were good or stand in the file without hashing them again', async () => {
+    const { accounts } = openStore()
+    await accounts.importFile([{ authKey: 'FILEKEY0001', userId: 'undefined' }])
+    await accounts.assign([{ authKey: 'OWNKEY0001', userId: USER }])
+    expect((await accounts.login(USER, 'FILEKEY0001', { which: 'remembered' })).kind).toBe('ok')
+    expect((await accounts.login(USER, 'OWNKEY0001', { which: 'remembered' })).kind).toBe('refused')
+    expect((await accounts.login(USER, 'OWNKEY0001')).kind).toBe('ok')
+    expect((await accounts.login(USER, 'OWNKEY0001', { which: 'remembered' })).kind).toBe('ok')
+    expect((await accounts.login('B'.repeat(40), 'OWNKEY0001', { which: 'remembered' })).kind).toBe('refused')
+  })
+
   it('writes no key in clear', async () => {
     const store = openStore()
-    await store.accounts.add({ authKey: 'VERYSECRETKEY0001', userId: USER })
+    await store.accounts.assign([{ authKey: 'VERYSECRETKEY0001', userId: USER }])
     closeStore(store)
     for (const name of readdirSync(directory).filter((file) => file.startsWith('blocks.db'))) {
       expect(readFileSync(join(directory, name)).includes('VERYSECRETKEY0001')).toBe(false)

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BlockKey } from '../../src/cm/ids.ts'
 import type {
   BlockType,
+  CmAccountEntry,
   CmAccounts,
   CmBlocks,
   CmLoginOutcome,
@@ -83,6 +85,14 @@ export class MemoryCmAccounts implements CmAccounts {
 
   constructor(entries: Record<string, string>) {
     this.#userByKey = new Map(Object.entries(entries))
+  }
+
+  async assign(entries: readonly CmAccountEntry[]): Promise<void> {
+    for (const { userId, authKey } of entries) this.#userByKey.set(authKey, userId)
+  }
+
+  newAuthKey(): string {
+    return randomBytes(20).toString('hex').toUpperCase()
   }
 
   async login(userId: string, authKey: string): Promise<CmLoginOutcome> {

@@ -1,8 +1,4 @@
-/** One account of an `auth.txt`: who may use the key; `undefined` binds it to whoever logs in first (CM wire 7.7). */
-export interface AuthFileEntry {
-  readonly userId: string
-  readonly authKey: string
-}
+import type { CmAccountEntry } from './port.ts'
 
 /** `userid SP authkey [SP date]`; the words are those LOGIN takes (CM wire 7.3, 7.7). */
 const ACCOUNT_LINE = /^([0-9A-Za-z]{8,40}) ([0-9A-Za-z]{8,40})(?: \S+)?$/
@@ -17,8 +13,8 @@ export class AuthFileError extends Error {
  * key the later one wins. Throws AuthFileError at the first line that is neither: a typing error must not open or
  * close an account unseen.
  */
-export function parseAuthFile(text: string): readonly AuthFileEntry[] {
-  const byKey = new Map<string, AuthFileEntry>()
+export function parseAuthFile(text: string): readonly CmAccountEntry[] {
+  const byKey = new Map<string, CmAccountEntry>()
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.trim()
     if (line === '' || line.startsWith('#')) continue

@@ -3,78 +3,95 @@
 /** Who may give a command. A role is a user id with that name (CM wire 7.7). */
 export type LoginLevel = 'anyone' | 'administrator' | 'replication'
 
-/** What a command does here; `failed` and `not-found` are the answers of a server that does not offer it. */
-export type CommandAction =
+/** What a line alone asks for. */
+export type LineAction =
   | 'starttls'
   | 'quit'
   | 'ping'
   | 'login'
   | 'get-server'
-  | 'store-server'
+  | 'get-entangled'
+  | 'dns-txt'
   | 'selftest'
-  | 'failed'
-  | 'not-found'
+  | 'addlogin'
+  | 'rmlogin'
+  | 'genlogin'
+  | 'replogin'
+  | 'shutdown'
 
-export interface CommandRule {
+/** What a line with a block behind it asks for; the block is read to its end whatever the answer is (CM wire 7.4). */
+export type BlockAction = 'store-server' | 'store-proxy' | 'store-entangled' | 'replicate'
+
+interface RuleOf<Action, HasBlock extends boolean> {
   readonly name: string
   readonly pattern: RegExp
   readonly level: LoginLevel
-  /** A block follows; it is read to its end whatever the answer is (CM wire 7.4). */
-  readonly hasBlock: boolean
-  readonly action: CommandAction
+  readonly hasBlock: HasBlock
+  readonly action: Action
 }
+
+export type CommandRule = RuleOf<LineAction, false> | RuleOf<BlockAction, true>
 
 const KEY = '(?<key>[0-9a-f]{40})'
 const DATE = '\\d{4}-\\d{2}-\\d{2}t\\d{2}:\\d{2}:\\d{2}z'
 const WORD = '[0-9a-z]{8,40}'
+const AUTH_KEY = `(?<authKey>${WORD})`
 
-function rule(
+function pattern(name: string, operands: string): RegExp {
+  return new RegExp(`^${name}${operands}$`, 'is')
+}
+
+function line(name: string, operands: string, action: LineAction, level: LoginLevel = 'anyone'): CommandRule {
+  return { name, pattern: pattern(name, operands), level, hasBlock: false, action }
+}
+
+function block(
   name: string,
   operands: string,
-  about: Partial<Pick<CommandRule, 'level' | 'hasBlock'>> & { action: CommandAction },
+  action: BlockAction,
+  level: LoginLevel = 'anyone',
 ): CommandRule {
-  return {
-    name,
-    pattern: new RegExp(`^${name}${operands}$`, 'is'),
-    level: 'anyone',
-    hasBlock: false,
-    ...about,
-  }
+  return { name, pattern: pattern(name, operands), level, hasBlock: true, action }
 }
 
 /** All commands of the reference. Key words in any case, exactly one blank between, none behind (CM wire 7.3). */
 export const COMMANDS: readonly CommandRule[] = [
-  rule('STARTTLS', '', { action: 'starttls' }),
-  rule('QUIT', '', { action: 'quit' }),
-  rule('PING', '(?<text> .*)?', { action: 'ping' }),
-  rule('LOGIN', ` (?<userId>${WORD}) (?<authKey>${WORD})`, { action: 'login' }),
-  rule('GET SERVER', ` ${KEY}(?: SINCE (?<since>${DATE}))?`, { action: 'get-server' }),
-  rule('STORE SERVER', ` ${KEY}`, { action: 'store-server', hasBlock: true }),
-  rule('SELFTEST', '', { action: 'selftest' }),
-  // Not offered yet: relaying, the DHT, DNS, replication and administration.
-  rule('STORE PROXY', ` ${KEY}(?: AFTER ${DATE})?`, { action: 'failed', hasBlock: true }),
-  rule('STORE ENTANGLED', ` ${KEY}`, { action: 'failed', hasBlock: true }),
-  rule('GET ENTANGLED', ` ${KEY}(?: SINCE ${DATE})?`, { action: 'not-found' }),
-  rule('DNS TXT', ' [0-9a-z.-]+', { action: 'failed' }),
-  rule('REPLICATE', ` ${KEY} [0-9a-z]{4,40}`, { action: 'failed', hasBlock: true, level: 'replication' }),
-  rule('REPLOGIN', ` ${WORD} ${WORD}`, { action: 'failed', level: 'replication' }),
-  rule('ADDLOGIN', ` ${WORD}(?: ${WORD})?`, { action: 'failed', level: 'administrator' }),
-  rule('RMLOGIN', ` ${WORD}`, { action: 'failed', level: 'administrator' }),
-  rule('GENLOGIN', ' [0-9]+', { action: 'failed', level: 'administrator' }),
-  rule('SHUTDOWN', '', { action: 'failed', level: 'administrator' }),
+  line('STARTTLS', '', 'starttls'),
+  line('QUIT', '', 'quit'),
+  line('PING', '(?<text> .*)?', 'ping'),
+  line('LOGIN', ` (?<userId>${WORD}) ${AUTH_KEY}`, 'login'),
+  line('GET SERVER', ` ${KEY}(?: SINCE (?<since>${DATE}))?`, 'get-server'),
+  block('STORE SERVER', ` ${KEY}`, 'store-server'),
+  block('STORE PROXY', ` ${KEY}(?: AFTER (?<after>${DATE}))?`, 'store-proxy'),
+  block('REPLICATE', ` ${KEY} (?<poster>[0-9a-z]{4,40})`, 'replicate', 'replication'),
+  block('STORE ENTANGLED', ` ${KEY}`, 'store-entangled'),
+  line('GET ENTANGLED', ` ${KEY}(?: SINCE ${DATE})?`, 'get-entangled'),
+  line('DNS TXT', ' (?<domain>[0-9a-z.-]+)', 'dns-txt'),
+  line('SELFTEST', '', 'selftest'),
+  line('ADDLOGIN', ` (?:(?<userId>${WORD}) )?${AUTH_KEY}`, 'addlogin', 'administrator'),
+  line('RMLOGIN', ` ${AUTH_KEY}`, 'rmlogin', 'administrator'),
+  line('GENLOGIN', ' (?<count>[0-9]+)', 'genlogin', 'administrator'),
+  line('REPLOGIN', ` (?<userId>${WORD}) ${AUTH_KEY}`, 'replogin', 'replication'),
+  line('SHUTDOWN', '', 'shutdown', 'administrator'),
 ]
+
+/** Named parts of a command line, as they were sent. */
+export type CommandParts = Readonly<
+  Partial<
+    Record<'key' | 'since' | 'after' | 'poster' | 'text' | 'userId' | 'authKey' | 'domain' | 'count', string>
+  >
+>
 
 export interface Command {
   readonly rule: CommandRule
-  /** Named parts of the line, as they were sent. */
-  readonly parts: Readonly<Partial<Record<'key' | 'since' | 'text' | 'userId' | 'authKey', string>>>
+  readonly parts: CommandParts
 }
 
 /** The command of a line, or undefined: INVALID COMMAND. */
-export function parseCommand(line: string): Command | undefined {
-  for (const candidate of COMMANDS) {
-    const match = candidate.pattern.exec(line)
-    if (match !== null) return { rule: candidate, parts: match.groups ?? {} }
+export function parseCommand(text: string): Command | undefined {
+  for (const rule of COMMANDS) {
+    const match = rule.pattern.exec(text)
+    if (match !== null) return { rule, parts: match.groups ?? {} }
   }
   return undefined
 }

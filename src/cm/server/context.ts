@@ -1,7 +1,9 @@
 import type { Clock } from '../../base/clock.ts'
 import type { ServerTlsContext } from '../../net/byte-channel.ts'
+import type { ResolveTxt } from '../../net/dns-txt.ts'
 import type { MaxAges } from '../block-verdict.ts'
 import type { BlockKey, KeyId } from '../ids.ts'
+import type { AddressQuotas } from './address-quotas.ts'
 import type { JudgeBlock } from './block-judge.ts'
 import type { BlockType, CmAccounts, CmBlocks } from './port.ts'
 import type { CmRelay } from './relay/port.ts'
@@ -24,6 +26,14 @@ export interface CmServerContext {
   readonly log: CmServerLog
   /** Passes blocks on to other servers; undefined where nothing is passed on (CM wire 9.3, 9.4). */
   readonly relay?: CmRelay | undefined
+  /** Who may connect and guess how often; undefined: anybody at will (tests). */
+  readonly quotas?: AddressQuotas | undefined
+  /** `DNS TXT` asks here; undefined where it is switched off (CM wire 7.8). */
+  readonly resolveTxt?: ResolveTxt | undefined
+  /** `STORE PROXY` is taken from strangers too: an open relay (CM wire S6). */
+  readonly isOpenRelay?: boolean
+  /** The administrator's SHUTDOWN, after its connection has ended; undefined: it is refused. */
+  readonly onShutdown?: (() => void) | undefined
   /** A block became new or different, and is durable. */
   readonly onStored?: ((block: StoredNotice) => void) | undefined
 }

@@ -40,12 +40,19 @@ export async function answerGet(
   if (sent !== block.payloadBytes) throw new Error(`payload of ${request.key} has ${sent} octets on the disk`)
 }
 
+/** The owner of a mailbox: every record stored under its key names the same one (CM wire 2.4, S8). */
+const RECIPIENT_LINE = /^recipient: ([0-9a-f]{40})$/im
+
 /**
- * Mail types need a login, any login: the reference compares no user here, and a client may read an old mailbox of
- * another key (CM wire 7.5). What is behind is encrypted; who gets an account can see when somebody gets mail (S12).
+ * Mail types need a login. A mailbox is read by its owner alone, where the reference shows everybody with an account
+ * who gets mail and how much (CM wire 7.5, S12). Payloads and acknowledgments are for any login: whoever knows their
+ * keys got them from somebody who may know.
  */
 function mayRead(block: StoredBlock, user: SessionUser | undefined): boolean {
-  return user !== undefined || !MAIL_TYPES.has(block.type)
+  if (!MAIL_TYPES.has(block.type)) return true
+  if (user === undefined) return false
+  if (block.type !== 'message-announcement') return true
+  return RECIPIENT_LINE.exec(block.text)?.[1]?.toLowerCase() === user.keyId
 }
 
 function textFor(block: StoredBlock, since: string | undefined): string {

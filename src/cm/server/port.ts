@@ -64,7 +64,27 @@ export interface PayloadSink {
 /** Result of a LOGIN against the account file (CM wire 7.7). */
 export type CmLoginOutcome = { readonly kind: 'ok'; readonly userId: string } | { readonly kind: 'refused' }
 
+/** One account: who may use the key. `undefined`: whoever logs in first; `disabled`: nobody (CM wire 7.7). */
+export interface CmAccountEntry {
+  readonly userId: string
+  readonly authKey: string
+}
+
+export interface LoginOptions {
+  /** `remembered`: only keys that were good since the start are looked at, which costs nothing; others are refused. */
+  readonly which?: 'all' | 'remembered'
+  /** Called inside the transaction that binds an `undefined` key to its first user. */
+  readonly onChange?: ((entry: CmAccountEntry) => void) | undefined
+}
+
 export interface CmAccounts {
   /** Binds an `undefined` authkey to the user on first login; key ids are compared without regard to case. */
-  login(userId: string, authKey: string): Promise<CmLoginOutcome>
+  login(userId: string, authKey: string, options?: LoginOptions): Promise<CmLoginOutcome>
+  /**
+   * Gives each key to its user, whatever it was before: all or none, in the order of the calls, durable when it
+   * resolves. `onChange` is called for each inside the transaction.
+   */
+  assign(entries: readonly CmAccountEntry[], onChange?: (entry: CmAccountEntry) => void): Promise<void>
+  /** A key that belongs to nobody yet: 40 upper-case hex digits from the system's generator (CM wire S10). */
+  newAuthKey(): string
 }

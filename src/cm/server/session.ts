@@ -2,23 +2,33 @@ import { unreachable } from '../../base/unreachable.ts'
 import { type ByteChannel, ChannelClosedError, StartTlsError } from '../../net/byte-channel.ts'
 import { type CmFrame, encodeLine } from '../framer.ts'
 import { type BlockKey, parseBlockKey, parseKeyId } from '../ids.ts'
-import { type Command, type CommandAction, type LoginLevel, parseCommand } from './command.ts'
+import { administer, tellPeer } from './administer.ts'
+import { answerDnsTxt } from './answer-dns-txt.ts'
+import { answerSelftest } from './answer-selftest.ts'
+import { type Command, type CommandParts, type LineAction, type LoginLevel, parseCommand } from './command.ts'
 import type { CmServerContext, SessionUser } from './context.ts'
 import { FrameIo } from './frame-io.ts'
 import { answerGet } from './get-block.ts'
 import { SERVER_LIMITS } from './limits.ts'
 import { receiveBlock } from './receive-block.ts'
-import { acceptPayload, storeBlock } from './store-block.ts'
+import { acceptUpload, answerUpload, type Upload } from './upload.ts'
 
 const GREETING = 'CONFIDANT MAIL SERVER PROTOCOL 1'
 
 /** Speaks with one client until it leaves or has to go (CM wire 7). Throws only our own faults. */
 export async function serveCmConnection(channel: ByteChannel, context: CmServerContext): Promise<void> {
+  const { quotas } = context
+  const leave = quotas === undefined ? () => undefined : quotas.enter(channel.remoteAddress)
+  if (leave === undefined) return refuseCmConnection(channel)
+  const session = new CmServerSession(channel, context)
   try {
-    await new CmServerSession(new FrameIo(channel, context.clock), context).run()
+    await session.run()
   } catch (error) {
     // The peer hung up, was dropped for its silence, or failed at TLS: nobody is left to be told.
     if (!(error instanceof ChannelClosedError || error instanceof StartTlsError)) throw error
+  } finally {
+    leave()
+    session.finish()
   }
 }
 
@@ -37,13 +47,18 @@ type Next = 'continue' | 'end'
 class CmServerSession {
   readonly #io: FrameIo
   readonly #context: CmServerContext
+  readonly #remoteAddress: string
   #user: SessionUser | undefined
   #invalidCommands = 0
   #refusedLogins = 0
   #idleMs: number = SERVER_LIMITS.idleMs
+  /** Something was taken that may have to go to other servers. */
+  #hasQueued = false
+  #isShutdown = false
 
-  constructor(io: FrameIo, context: CmServerContext) {
-    this.#io = io
+  constructor(channel: ByteChannel, context: CmServerContext) {
+    this.#io = new FrameIo(channel, context.clock)
+    this.#remoteAddress = channel.remoteAddress
     this.#context = context
   }
 
@@ -58,11 +73,21 @@ class CmServerSession {
     await this.#io.end()
   }
 
+  /** What begins when the connection is over: sending (CM wire 9.4), or the server's end. */
+  finish(): void {
+    if (this.#hasQueued) this.#context.relay?.wake()
+    if (this.#isShutdown) this.#context.onShutdown?.()
+  }
+
   async #obey(command: Command | undefined): Promise<Next> {
     if (command === undefined) return this.#onInvalid()
     this.#invalidCommands = 0
-    const action = this.#may(command.rule.level) ? command.rule.action : 'failed'
-    return command.rule.hasBlock ? this.#obeyBlock(command, action) : this.#obeyLine(command, action)
+    const { rule, parts } = command
+    const isAllowed = this.#may(rule.level)
+    if (rule.hasBlock) return this.#obeyBlock({ action: isAllowed ? rule.action : 'refused', parts })
+    if (isAllowed) return this.#obeyLine(rule.action, parts)
+    await this.#reply('FAILED')
+    return 'continue'
   }
 
   async #onInvalid(): Promise<Next> {
@@ -71,36 +96,60 @@ class CmServerSession {
     return this.#invalidCommands < SERVER_LIMITS.invalidCommands ? 'continue' : 'end'
   }
 
-  async #obeyLine({ parts }: Command, action: CommandAction): Promise<Next> {
+  async #obeyLine(action: LineAction, parts: CommandParts): Promise<Next> {
     switch (action) {
       case 'starttls':
         return this.#startTls()
+      case 'login':
+        return this.#login(parts.userId ?? '', parts.authKey ?? '')
       case 'quit':
         await this.#reply('GOODBYE')
         return 'end'
+      case 'shutdown':
+        return this.#shutDown()
+      default:
+        await this.#answerLine(action, parts)
+        return 'continue'
+    }
+  }
+
+  async #answerLine(
+    action: Exclude<LineAction, 'starttls' | 'login' | 'quit' | 'shutdown'>,
+    parts: CommandParts,
+  ): Promise<void> {
+    switch (action) {
       case 'ping':
-        await this.#write(Buffer.from(`PONG${parts.text ?? ''}\r\n`, 'latin1'))
-        return 'continue'
-      case 'login':
-        return this.#login(parts.userId ?? '', parts.authKey ?? '')
-      case 'get-server':
-        await answerGet(this.#context.blocks, { ...this.#target(parts.key), since: parts.since }, (bytes) =>
-          this.#write(bytes),
-        )
-        return 'continue'
+        return this.#write(Buffer.from(`PONG${parts.text ?? ''}\r\n`, 'latin1'))
+      case 'get-server': {
+        const request = { key: keyOf(parts), user: this.#user, since: parts.since }
+        return answerGet(this.#context.blocks, request, (bytes) => this.#write(bytes))
+      }
+      // There is no DHT node: nothing is found in it.
+      case 'get-entangled':
+        return this.#reply('NOT FOUND')
+      case 'dns-txt':
+        return this.#write(await answerDnsTxt(parts.domain ?? '', this.#context))
       case 'selftest':
-        await this.#reply('PASS', 'EndBlock')
-        return 'continue'
-      case 'not-found':
-        await this.#reply('NOT FOUND')
-        return 'continue'
-      case 'failed':
-      case 'store-server':
-        await this.#reply('FAILED')
-        return 'continue'
+        return this.#reply(...(await answerSelftest(this.#context)))
+      case 'addlogin':
+      case 'rmlogin':
+      case 'genlogin':
+      case 'replogin':
+        this.#hasQueued = true
+        return this.#reply(...(await administer(action, parts, this.#context)))
       default:
         return unreachable(action)
     }
+  }
+
+  async #shutDown(): Promise<Next> {
+    if (this.#context.onShutdown === undefined) {
+      await this.#reply('FAILED')
+      return 'continue'
+    }
+    this.#isShutdown = true
+    await this.#reply('GOODBYE')
+    return 'end'
   }
 
   /** A second STARTTLS is refused: the reference waits for a handshake underneath and is lost (CM wire 7.2). */
@@ -120,39 +169,41 @@ class CmServerSession {
     return 'continue'
   }
 
-  /** LOGIN needs TLS (S4) and is possible once (CM wire 7.7). */
+  /** LOGIN needs TLS (S4) and is possible once; the user is set by a good one and by nothing else (CM wire 7.7, S1). */
   async #login(userId: string, authKey: string): Promise<Next> {
+    const { accounts, quotas } = this.#context
     const outcome =
       this.#io.secure && this.#user === undefined
-        ? await this.#context.accounts.login(userId, authKey)
+        ? await accounts.login(userId, authKey, {
+            which: quotas?.mayGuess(this.#remoteAddress) === false ? 'remembered' : 'all',
+            onChange: tellPeer(this.#context),
+          })
         : ({ kind: 'refused' } as const)
     if (outcome.kind === 'ok') {
       this.#user = { userId: outcome.userId, keyId: parseKeyId(outcome.userId) }
       await this.#reply('DONE')
       return 'continue'
     }
+    quotas?.noteRefusedLogin(this.#remoteAddress)
     await this.#reply('FAILED')
     this.#refusedLogins += 1
     this.#idleMs = SERVER_LIMITS.refusedLoginIdleMs
     return this.#refusedLogins < SERVER_LIMITS.refusedLogins ? 'continue' : 'end'
   }
 
-  async #obeyBlock({ parts }: Command, action: CommandAction): Promise<Next> {
-    const isStored = action === 'store-server'
-    const target = this.#target(parts.key)
+  /** The block is read to its end before anything is said, also of what is not allowed (CM wire 7.4). */
+  async #obeyBlock({ action, parts }: Pick<Upload, 'action' | 'parts'>): Promise<Next> {
+    const upload: Upload = { action, parts, key: keyOf(parts), user: this.#user }
     this.#io.startBlock()
     const received = await receiveBlock({
       frame: this.#pacedFrames(),
-      acceptData: async (headerText) => (isStored ? acceptPayload(headerText, this.#context) : undefined),
+      acceptData: (headerText) => acceptUpload(upload, headerText, this.#context),
     })
     if (received.kind === 'lost') return 'end'
     // Exactly as the reference: no line, no answer (CM wire 7.4).
     if (received.kind === 'empty') return 'continue'
-    if (!isStored) {
-      await this.#reply('FAILED')
-      return 'continue'
-    }
-    await this.#reply(await storeBlock(received, target, this.#context))
+    this.#hasQueued = true
+    await this.#reply(await answerUpload(upload, received, this.#context))
     return 'continue'
   }
 
@@ -171,12 +222,6 @@ class CmServerSession {
     }
   }
 
-  #target(key: string | undefined): { readonly key: BlockKey; readonly user: SessionUser | undefined } {
-    const blockKey = parseBlockKey(key ?? '')
-    if (blockKey === undefined) throw new Error('the grammar let a key through that is none')
-    return { key: blockKey, user: this.#user }
-  }
-
   #may(level: LoginLevel): boolean {
     return level === 'anyone' || this.#user?.userId.toLowerCase() === level
   }
@@ -189,4 +234,10 @@ class CmServerSession {
     const atSlowestMs = (bytes.length / SERVER_LIMITS.slowestBytesPerSecond) * 1000
     return this.#io.write(bytes, SERVER_LIMITS.idleMs + atSlowestMs)
   }
+}
+
+function keyOf({ key }: CommandParts): BlockKey {
+  const blockKey = parseBlockKey(key ?? '')
+  if (blockKey === undefined) throw new Error('the grammar let a key through that is none')
+  return blockKey
 }
