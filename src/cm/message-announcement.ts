@@ -131,6 +131,16 @@ function soundRecord(part: readonly string[]): MessageAnnouncementRecord | undef
   return record.announcement.dataBlocks.length > MAX_DATA_BLOCKS ? undefined : record
 }
 
+/**
+ * The owner of the mailbox a stored block lies in: the recipient of its first record, which all its records share,
+ * since each of them hashes to the same key (CM wire 1.1, S8). Read as it was judged: the last of several counts.
+ */
+export function mailboxOwner(storedText: string): KeyId | undefined {
+  const end = storedText.indexOf('\nNextMessage\n')
+  const first = new HeaderFields(filledLines(end < 0 ? storedText : storedText.slice(0, end)))
+  return parseKeyId(first.last('recipient', HEX_ID_FORM) ?? '')
+}
+
 /** Joins record texts into one block (CM wire 2.4). */
 export function joinMessageAnnouncements(records: readonly string[]): string {
   return records.join('NextMessage\n')

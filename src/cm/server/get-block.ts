@@ -1,5 +1,6 @@
 import { encodeBlockLines, encodeLine } from '../framer.ts'
 import type { BlockKey } from '../ids.ts'
+import { mailboxOwner } from '../message-announcement.ts'
 import { filterSince } from '../since.ts'
 import type { SessionUser } from './context.ts'
 import type { BlockType, CmBlocks, StoredBlock } from './port.ts'
@@ -40,9 +41,6 @@ export async function answerGet(
   if (sent !== block.payloadBytes) throw new Error(`payload of ${request.key} has ${sent} octets on the disk`)
 }
 
-/** The owner of a mailbox: every record stored under its key names the same one (CM wire 2.4, S8). */
-const RECIPIENT_LINE = /^recipient: ([0-9a-f]{40})$/im
-
 /**
  * Mail types need a login. A mailbox is read by its owner alone, where the reference shows everybody with an account
  * who gets mail and how much (CM wire 7.5, S12). Payloads and acknowledgments are for any login: whoever knows their
@@ -52,7 +50,7 @@ function mayRead(block: StoredBlock, user: SessionUser | undefined): boolean {
   if (!MAIL_TYPES.has(block.type)) return true
   if (user === undefined) return false
   if (block.type !== 'message-announcement') return true
-  return RECIPIENT_LINE.exec(block.text)?.[1]?.toLowerCase() === user.keyId
+  return user.keyId !== undefined && mailboxOwner(block.text) === user.keyId
 }
 
 function textFor(block: StoredBlock, since: string | undefined): string {
