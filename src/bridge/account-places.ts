@@ -25,7 +25,13 @@ export function placeRequest(
   if (servers.length === 0) return undefined
   const { login: _ownLogin, ...request } = ownServersRequest(context, account)
   const authKey = loadAuthKey(context.store.read, account.id, place)
-  return { ...request, servers, ...(authKey && { login: { userId: account.keyId, authKey } }) }
+  const isolation = place === 'own' ? request.isolation : `${account.id} at ${place} servers`
+  return {
+    ...request,
+    servers,
+    ...(isolation === undefined ? {} : { isolation }),
+    ...(authKey === undefined ? {} : { login: { userId: account.keyId, authKey } }),
+  }
 }
 
 /** HOST:PORT of a place at this time. */

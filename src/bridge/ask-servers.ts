@@ -11,12 +11,15 @@ import {
 export interface Question {
   /** For people, in `status`; unique in a list. */
   readonly name: string
-  /** `refused`: this server does not answer it (FAILED); another one may. Throws CmProtocolError. */
-  ask(session: CmSession): Promise<'answered' | 'refused'>
+  /**
+   * `refused`: this server does not do it or does not have it, another one may; `stop`: nothing more is to be asked.
+   * Throws CmProtocolError.
+   */
+  ask(session: CmSession): Promise<'answered' | 'refused' | 'stop'>
 }
 
 export interface AskOutcome {
-  /** One line for people: what was not answered and why; undefined when everything was. */
+  /** One line for people: what was not answered and why; undefined when everything was, or nothing more is wanted. */
   readonly complaint: string | undefined
   /** At least one question was answered. */
   readonly isHeard: boolean
@@ -78,10 +81,11 @@ class Asking {
       const answer = await question.ask(session)
       this.#brokenInARow.set(hostPort, 0)
       this.#answering.add(hostPort)
+      if (answer === 'stop') return { kind: 'done', value: undefined }
       if (answer === 'answered') this.#open.delete(question.name)
       else {
         tries.set(question.name, MAX_TRIES)
-        reason = 'refused'
+        reason = 'not-found'
       }
     }
     return this.#open.size === 0 ? { kind: 'done', value: undefined } : { kind: 'next', reason }

@@ -3,12 +3,12 @@ import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { duration } from '../../base/clock.ts'
 import { MAX_SERVER_PAYLOAD_BYTES } from '../../cm/block-text.ts'
-import type { CmSession } from '../../cm/client/cm-session.ts'
-import { type ServerAttempt, withServers } from '../../cm/client/with-servers.ts'
 import { MAX_CIPHERTEXT_BYTES } from '../../cm/message/block-file.ts'
 import { requireDiskRoom } from '../../store/blob-store.ts'
 import { type InboundBlock, type InboundMessage, inboundMessage } from '../../store/inbound-queries.ts'
-import { type BridgeContext, ownServersRequest, removeDirectory, requireAccount } from '../bridge-context.ts'
+import { MAIL_PLACES, placeRequest } from '../account-places.ts'
+import { askServers, type Question } from '../ask-servers.ts'
+import { type BridgeContext, removeDirectory, requireAccount } from '../bridge-context.ts'
 import type { Stage, StageContext } from '../worker.ts'
 
 /** Servers keep blocks for ten days (CM wire 2.2): after that what is missing cannot come any more. */
@@ -75,56 +75,62 @@ async function expire(
   return { kind: 'moved', due: outcome.due }
 }
 
-/** Undefined when all are there; else why not. */
+interface Fetching {
+  readonly stage: StageContext
+  readonly message: InboundMessage
+  /** Octets that lie here. */
+  bytes: number
+}
+
+/** Undefined when all are there; else why not. Asked are the own servers, then those the account left (CM wire 8.6). */
 async function fetchBlocks(
   context: BridgeContext,
   stage: StageContext,
   given: { readonly message: InboundMessage; readonly missing: readonly InboundBlock[] },
 ): Promise<string | typeof TOO_LARGE | undefined> {
   const account = requireAccount(context, stage.accountId)
-  const left = new Set(given.missing)
-  let bytes = await fetchedBytes(context, given.message)
-  const fetchAll = async (session: CmSession): Promise<ServerAttempt<typeof TOO_LARGE | undefined>> => {
-    for (const block of left) {
-      if (bytes > MAX_CIPHERTEXT_BYTES) return { kind: 'done', value: TOO_LARGE }
-      const fetched = await fetchBlock(context, { session, stage, block, inboundId: given.message.id })
-      if (fetched.kind === 'stop') return { kind: 'next', reason: fetched.reason }
-      if (fetched.kind === 'not-here') continue
-      bytes += fetched.bytes
-      left.delete(block)
-    }
-    return left.size === 0 ? { kind: 'done', value: undefined } : { kind: 'next', reason: 'not-found' }
+  const fetching: Fetching = {
+    stage,
+    message: given.message,
+    bytes: await fetchedBytes(context, given.message),
   }
-  const outcome = await withServers(ownServersRequest(context, account), fetchAll)
-  if (outcome.kind === 'done') return outcome.value
-  return outcome.failures.map(({ hostPort, reason }) => `${hostPort} ${reason}`).join(', ') || 'no server'
+  const left = new Set(given.missing)
+  const complaints: string[] = []
+  for (const place of MAIL_PLACES) {
+    const request = placeRequest(context, account, place)
+    if (request === undefined || left.size === 0) continue
+    const questions = [...left].map((block) => blockQuestion(context, fetching, { block, left }))
+    const { complaint } = await askServers(request, questions)
+    if (fetching.bytes > MAX_CIPHERTEXT_BYTES) return TOO_LARGE
+    complaints.push(...(complaint === undefined ? [] : [complaint]))
+  }
+  return left.size === 0 ? undefined : complaints.join('; ') || 'no server'
 }
 
-interface BlockToFetch {
-  readonly session: CmSession
-  readonly stage: StageContext
-  readonly block: InboundBlock
-  readonly inboundId: number
-}
-
-type FetchedBlock =
-  | { readonly kind: 'fetched'; readonly bytes: number }
-  | { readonly kind: 'not-here' }
-  | { readonly kind: 'stop'; readonly reason: 'timeout' | 'refused' }
-
-async function fetchBlock(
+/** A block that is not what it should be ends its connection and nothing else: the others are asked for all the same. */
+function blockQuestion(
   context: BridgeContext,
-  { session, stage, block, inboundId }: BlockToFetch,
-): Promise<FetchedBlock> {
-  if (stage.signal.aborted) return { kind: 'stop', reason: 'timeout' }
-  await requireDiskRoom(context.directories.inbound, MAX_SERVER_PAYLOAD_BYTES)
+  fetching: Fetching,
+  { block, left }: { readonly block: InboundBlock; readonly left: Set<InboundBlock> },
+): Question {
+  const { stage, message } = fetching
   const { key, position } = block
-  const reply = await session.getData(key, inboundBlockPath(context, inboundId, position))
-  if (reply.kind === 'refused') return { kind: 'stop', reason: 'refused' }
-  if (reply.kind !== 'data') return { kind: 'not-here' }
-  const held = await context.store.write('markBlockFetched', { lease: stage.lease, inboundId, position })
-  // Not held: another attempt has the row and writes the same files.
-  return held ? { kind: 'fetched', bytes: reply.payloadBytes } : { kind: 'stop', reason: 'timeout' }
+  return {
+    name: `block ${position}`,
+    async ask(session) {
+      if (stage.signal.aborted || fetching.bytes > MAX_CIPHERTEXT_BYTES) return 'stop'
+      await requireDiskRoom(context.directories.inbound, MAX_SERVER_PAYLOAD_BYTES)
+      const reply = await session.getData(key, inboundBlockPath(context, message.id, position))
+      if (reply.kind !== 'data') return 'refused'
+      const { lease } = stage
+      const held = await context.store.write('markBlockFetched', { lease, inboundId: message.id, position })
+      // Not held: another attempt has the row and writes the same files.
+      if (!held) return 'stop'
+      fetching.bytes += reply.payloadBytes
+      left.delete(block)
+      return 'answered'
+    },
+  }
 }
 
 /** Octets of the blocks that lie here already. */
