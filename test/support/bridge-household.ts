@@ -27,6 +27,8 @@ const DOMAINS: Readonly<Record<string, string>> = { alice: 'example.org' }
 interface HouseholdOptions {
   /** Local parts; alice is at example.org, the others at example.net. */
   readonly people: readonly string[]
+  /** Local parts of people with an account at the CM server and none at the bridge. */
+  readonly guests?: readonly string[]
   /** `section.name=value`. */
   readonly settings?: readonly string[]
 }
@@ -52,8 +54,8 @@ export class Household {
   }
 
   /** Resolves when every account is announced. */
-  static async start({ people, settings = [] }: HouseholdOptions): Promise<Household> {
-    const keys = people.map((name) => [authKeyOf(name), 'undefined'])
+  static async start({ people, guests = [], settings = [] }: HouseholdOptions): Promise<Household> {
+    const keys = [...people, ...guests].map((name) => [authKeyOf(name), 'undefined'])
     const cmServer = await startTestCmServer({ accounts: Object.fromEntries(keys) })
     const gate = await ServerGate.start(cmServer.port)
     const household = new Household(cmServer, gate, settings)
@@ -170,7 +172,8 @@ export class Household {
   }
 }
 
-function authKeyOf(name: string): string {
+/** The authentication key of somebody at the CM server. */
+export function authKeyOf(name: string): string {
   return name.toUpperCase().padEnd(32, '0')
 }
 

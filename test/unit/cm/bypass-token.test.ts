@@ -6,8 +6,10 @@ import {
   findBypassSecret,
 } from '../../../src/cm/bypass-token.ts'
 import { type KeyId, parseKeyId } from '../../../src/cm/ids.ts'
+import { announcementProofInput, parseMessageAnnouncements } from '../../../src/cm/message-announcement.ts'
 import { parseUtcTime } from '../../../src/cm/utc-time.ts'
-import { vectorJson } from '../../support/vectors.ts'
+import { readTranscript } from '../../support/cm-transcript.ts'
+import { hasVector, vectorBytes, vectorJson } from '../../support/vectors.ts'
 
 interface BypassRow {
   readonly name: string
@@ -23,7 +25,7 @@ interface BypassRow {
 const { cases } = vectorJson<{ readonly cases: readonly BypassRow[] }>('bypass.json')
 
 /** The reference's token file, read as its own code reads it. */
-function secretsOf(row: BypassRow, direction: 'in' | 'out'): BypassSecret[] {
+function secretsOf(row: Pick<BypassRow, 'fileBefore'>, direction: 'in' | 'out'): BypassSecret[] {
   const lines = (row.fileBefore ?? '').replaceAll('\r', '').split('\n')
   return lines.flatMap((line) => {
     const [way, keyId = '', secret = '', created = '', expires = ''] = line.split(',')
@@ -87,3 +89,39 @@ describe('chooseBypassSecret', () => {
     expect(bypassToken(secretHex, input)).toBe('bc3c207baa64dc52ab2937cb7f386ecd13ba341c')
   })
 })
+
+/** Token files and announcements of two live clients (transcripts/client 12 and 15). */
+const LIVE = [
+  { step: '12-send-token-attachment-001', issuer: 'alice', user: 'bob' },
+  { step: '15-send-using-token-001', issuer: 'bob', user: 'alice' },
+] as const
+
+describe('tokens of live clients', () => {
+  const hasKeys = ['alice', 'bob'].every((name) => hasVector(`transcripts/keys/${name}.bypass_tokens.txt`))
+  it.skipIf(!hasKeys).each(LIVE)('$step', ({ step, issuer, user }) => {
+    const { announcement } = announcementIn(`client/${step}.txt`)
+    const proofInput = announcementProofInput(announcement)
+    const token = announcement.bypassToken ?? ''
+    const nowMs = parseUtcTime(announcement.date ?? '') as number
+    const found = findBypassSecret(token, proofInput, { secrets: liveSecrets(issuer, 'out'), nowMs })
+    expect(found).toBeDefined()
+    const recipient = { keyId: announcement.recipient as KeyId, accepted: '2026-11-25T00:00:00Z' }
+    const used = chooseBypassSecret(liveSecrets(user, 'in'), recipient, nowMs)
+    expect(used?.secret).toBe(found?.secret)
+    expect(bypassToken(used?.secret ?? '', proofInput)).toBe(token)
+  })
+})
+
+function liveSecrets(name: string, direction: 'in' | 'out'): BypassSecret[] {
+  const fileBefore = vectorBytes(`transcripts/keys/${name}.bypass_tokens.txt`).toString('latin1')
+  return secretsOf({ fileBefore }, direction)
+}
+
+function announcementIn(path: string) {
+  const sent = readTranscript(path).map((exchange) => exchange.sent.toString('latin1'))
+  const text = sent.find((one) => one.includes('\r\nBypassToken: '))?.replaceAll('\r', '') ?? ''
+  const parsed = parseMessageAnnouncements(text.slice(text.indexOf('\n') + 1, text.indexOf('EndBlock')))
+  const [record] = parsed.kind === 'ok' ? parsed.records : []
+  if (record === undefined) throw new Error(`no announcement with a token in ${path}`)
+  return record
+}

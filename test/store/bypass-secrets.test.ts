@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { duration } from '../../src/base/clock.ts'
+import type { AcknowledgmentId, AnnouncementId, BlockKey, KeyId, MessageHash } from '../../src/cm/ids.ts'
+import { indexMessage } from '../../src/mail/index-message.ts'
+import { bypassSecrets, isBypassSecretInDoubt, oldestIssuedDate } from '../../src/store/bypass-queries.ts'
+import type { AccountId } from '../../src/store/ids.ts'
+import type { Store } from '../../src/store/open-store.ts'
+import type { DueWork, Lease } from '../../src/store/work-rows.ts'
+import { createTempDirectory, createTestClock, insertTestAccount, openTestStore } from '../support/store.ts'
+
+/** What is kept of bypass tokens (CM wire 6). */
+
+const BOB = '2'.repeat(40) as KeyId
+const CREATED = '2026-11-23T22:00:00Z'
+const NOW = '2026-11-25T00:00:00Z'
+
+let directory: Awaited<ReturnType<typeof createTempDirectory>>
+let store: Store
+let accountId: AccountId
+let clock: ReturnType<typeof createTestClock>
+
+beforeEach(async () => {
+  directory = await createTempDirectory()
+  clock = createTestClock()
+  store = await openTestStore(directory.path, clock)
+  accountId = await insertTestAccount(store)
+})
+afterEach(async () => {
+  await store.close()
+  await directory.remove()
+})
+
+async function issue(keyId: KeyId = BOB) {
+  const wanted = [{ keyId, secret: randomBytes(20) }]
+  const [issued] = await store.write('issueBypassSecrets', { accountId, wanted, created: CREATED, now: NOW })
+  return issued
+}
+
+const received = (secret: string, created = CREATED) => ({
+  direction: 'received' as const,
+  keyId: BOB,
+  secret: Buffer.from(secret, 'hex'),
+  created,
+  expires: 'never',
+})
+
+async function keep(...secrets: readonly ReturnType<typeof received>[]): Promise<void> {
+  await store.write('keepBypassSecrets', { accountId, secrets })
+}
+
+const receivedOf = () => bypassSecrets(store.read, accountId, { direction: 'received', keyId: BOB })
+
+describe('issued secrets', () => {
+  it('stay the same for a key, and differ between keys', async () => {
+    const first = await issue()
+    expect(first?.secret).toMatch(/^[0-9a-f]{40}$/)
+    expect(await issue()).toEqual(first)
+    expect((await issue('3'.repeat(40) as KeyId))?.secret).not.toBe(first?.secret)
+    expect(oldestIssuedDate(store.read, accountId)).toBe(CREATED)
+  })
+
+  it('are taken over from another client of the account, and reused', async () => {
+    const secret = randomBytes(20)
+    const given = { direction: 'issued' as const, keyId: BOB, secret, created: CREATED, expires: 'never' }
+    await store.write('keepBypassSecrets', { accountId, secrets: [given, given] })
+    expect(await issue()).toMatchObject({ secret: secret.toString('hex'), created: CREATED })
+    expect(bypassSecrets(store.read, accountId, { direction: 'issued' })).toHaveLength(1)
+  })
+
+  it('are replaced by new ones when they have expired', async () => {
+    const given = { ...received('00'.repeat(20)), direction: 'issued' as const, expires: NOW }
+    await store.write('keepBypassSecrets', { accountId, secrets: [given] })
+    expect((await issue())?.secret).not.toBe('00'.repeat(20))
+  })
+})
+
+describe('received secrets', () => {
+  it('are kept once, and of one key only the last sixteen', async () => {
+    for (let n = 0; n < 20; n += 1) {
+      await keep(received(n.toString(16).padStart(40, '0')))
+      clock.advance(1000)
+    }
+    await keep(received('13'.padStart(40, '0')))
+    const kept = receivedOf().map(({ secret }) => Number.parseInt(secret, 16))
+    expect(kept.sort((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, index) => index + 4))
+  })
+
+  it('are in doubt when mail sent with them is not acknowledged for a day, until they come again', async () => {
+    await keep(received('ab'.repeat(20)))
+    clock.advance(duration.minute)
+    const [secret] = receivedOf()
+    if (secret === undefined) throw new Error('not kept')
+    const isInDoubt = () => isBypassSecretInDoubt(store.read, secret.id, { nowMs: clock.now() })
+    const first = await postWith(secret.id, '1')
+    expect(isInDoubt()).toBe(false)
+    clock.advance(duration.day)
+    expect(isInDoubt()).toBe(true)
+    // One that was sent later arrived: the token is not what was wrong.
+    const second = await postWith(secret.id, '2')
+    await acknowledge(second)
+    expect(isInDoubt()).toBe(false)
+    await postWith(secret.id, '3')
+    clock.advance(duration.day)
+    expect(isInDoubt()).toBe(true)
+    await keep(received('ab'.repeat(20)))
+    expect(isInDoubt()).toBe(false)
+    expect(first).not.toBe(second)
+  })
+})
+
+/** A message to bob, posted with the token; returns its acknowledgment id. */
+async function postWith(bypassSecretId: Uint8Array, digit: string): Promise<AcknowledgmentId> {
+  const sink = await store.beginSpool(accountId)
+  await sink.write(Buffer.from(`Subject: ${digit}\r\n\r\nHello.\r\n`))
+  const spooled = await sink.finish()
+  const outcome = await store.write('acceptSubmission', {
+    accountId,
+    login: 'first',
+    message: store.draftMessage(spooled, await indexMessage(spooled.read())),
+    messageId: `<${digit}@example.org>`,
+    messageUniqueId: digit.repeat(40),
+    recipientsDigest: digit,
+    contentDigest: digit,
+    reportable: true,
+    returnContent: null,
+    envelopeId: null,
+    recipients: [
+      {
+        field: 'to',
+        address: 'bob@example.net',
+        keyId: BOB,
+        pinned: false,
+        notify: [],
+        originalRecipient: null,
+      },
+    ],
+    contacts: [],
+    draftUids: [],
+    sentUid: null,
+  })
+  if (outcome.kind !== 'accepted') throw new Error(`not accepted: ${outcome.kind}`)
+  const { outboundId } = outcome
+  const acknowledgmentId = digit.padStart(40, 'a') as AcknowledgmentId
+  const recipientId = store.read.get<{ id: number }>(
+    'SELECT id FROM outbound_recipients WHERE outbound_id = ?',
+    outboundId,
+  )?.id
+  if (recipientId === undefined) throw new Error('no recipient')
+  let due = outcome.due[0]
+  due = next(
+    await store.write('finishResolve', {
+      lease: await claim(due),
+      outboundId,
+      resolutions: [{ recipientId, kind: 'resolved', keyId: BOB }],
+      encodeNow: true,
+      retryDelayMs: 0,
+    }),
+  )
+  const block = {
+    type: 'message-announcement' as const,
+    key: digit.repeat(40) as BlockKey,
+    target: 'server=127.0.0.1:1',
+    text: '',
+    payload: null,
+    recipientId,
+  }
+  due = next(
+    await store.write('finishEncode', {
+      lease: await claim(due),
+      outboundId,
+      copies: [
+        {
+          file: `${digit}.pgp`,
+          messageHash: digit.repeat(40) as MessageHash,
+          announcementId: digit.repeat(40) as AnnouncementId,
+          recipients: [{ recipientId, acknowledgmentId, bypassSecretId }],
+          blocks: [block],
+        },
+      ],
+      failures: [],
+    }),
+  )
+  const lease = await claim(due)
+  const blockId = store.read.get<{ id: number }>('SELECT max(id) AS id FROM outbound_blocks')?.id ?? 0
+  await store.write('markBlockPosted', { lease, blockId })
+  await store.write('finishPost', { lease, outboundId, failures: [], resolveDelayMs: 0 })
+  return acknowledgmentId
+}
+
+function next(outcome: { readonly kind: string; readonly due?: readonly DueWork[] }): DueWork | undefined {
+  return outcome.due?.at(-1)
+}
+
+async function claim(due: DueWork | undefined): Promise<Lease> {
+  if (due === undefined) throw new Error('nothing is due')
+  const lease: Lease = { row: due.row, attempt: due.attempt, incarnation: 'now' }
+  expect(await store.write('claimWork', { lease, stage: due.stage })).toBeDefined()
+  return lease
+}
+
+async function acknowledge(id: AcknowledgmentId): Promise<void> {
+  clock.advance(1000)
+  await store.write('recordPoll', {
+    place: 'own',
+    servers: ['127.0.0.1:8081'],
+    accountId,
+    announcements: [],
+    acknowledged: [id],
+    isFull: false,
+    startedMs: clock.now(),
+  })
+}
