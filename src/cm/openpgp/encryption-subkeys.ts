@@ -39,6 +39,11 @@ export async function encryptionSubkeys(key: openpgp.Key): Promise<readonly Encr
   return found
 }
 
+/** True when the key itself says that the subkey is one of its own. */
+export async function hasValidBinding(key: openpgp.Key, subkey: openpgp.Subkey): Promise<boolean> {
+  return (await newestBinding(key, subkey)) !== undefined
+}
+
 function isForEncryption(subkey: openpgp.Subkey, binding: openpgp.SignaturePacket): boolean {
   if (!ENCRYPTION_ALGORITHMS.has(subkey.keyPacket.algorithm)) return false
   const flags = binding.keyFlags?.[0]
