@@ -56,6 +56,8 @@ export interface ClientTlsContext {
 
 /** A certificate as shown by the peer. */
 export interface PeerCertificate {
+  /** SHA-1 of the DER certificate, 40 lower-case hex digits: what reference servers pin (CM wire 9.3). */
+  readonly sha1: string
   /** SHA-256 of the DER certificate, 64 lower-case hex digits. */
   readonly sha256: string
   /** For people: subject, issuer, validity, key; one line each, printable ASCII. */

@@ -33,6 +33,7 @@ export function peerCertificate(
   isTrustedFor: (host: string) => boolean = () => false,
 ): PeerCertificate {
   return {
+    sha1: createHash('sha1').update(certificate.raw).digest('hex'),
     sha256: certificateSha256(certificate.raw),
     description: describeCertificate(certificate),
     publiclyTrusted,

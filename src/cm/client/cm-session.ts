@@ -60,6 +60,8 @@ export class CmSession {
   readonly hostPort: string
   /** `changed`: LOGIN is refused by this client; reading and storing without login go on. */
   readonly certificate: CertificateState
+  /** SHA-1 and SHA-256 of the server's certificate, lower-case hex: for whoever pins it (CM wire 9.3). */
+  readonly certificateDigests: readonly string[]
   /** True when the server's certificate is valid now for that host under the authorities, whatever host was asked for. */
   readonly isTrustedFor: (host: string) => boolean
   /** True when the judge would have let this connection be made (design 8.4). */
@@ -76,6 +78,7 @@ export class CmSession {
     about: {
       readonly hostPort: string
       readonly certificate: CertificateState
+      readonly certificateDigests?: readonly string[]
       readonly isTrustedFor?: (host: string) => boolean
       readonly isAllowedBy: (judge: AddressJudge) => boolean
       readonly throttle?: UploadThrottle | undefined
@@ -85,6 +88,7 @@ export class CmSession {
     this.#throttle = about.throttle
     this.hostPort = about.hostPort
     this.certificate = about.certificate
+    this.certificateDigests = about.certificateDigests ?? []
     this.isTrustedFor = about.isTrustedFor ?? (() => false)
     this.isAllowedBy = about.isAllowedBy
   }

@@ -71,6 +71,7 @@ export async function connectCmServer(
     return new CmSession(dialogue, {
       hostPort,
       certificate,
+      certificateDigests: shown === undefined ? [] : [shown.sha1, shown.sha256],
       isTrustedFor: (name) => shown?.isTrustedFor(name) === true,
       isAllowedBy: (judge) =>
         route.kind === 'proxy'
