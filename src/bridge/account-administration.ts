@@ -1,11 +1,15 @@
-import { claimAddress, hasControlCharacter, isAddress } from '../cm/address.ts'
+import { claimAddress, isAddress } from '../cm/address.ts'
 import { CERTIFICATE_REFUSALS } from '../cm/certificate.ts'
 import type { KeyId } from '../cm/ids.ts'
 import { generateKey, readSecretKey } from '../cm/openpgp/secret-keys.ts'
 import type { SecretKey } from '../cm/secret-key.ts'
-import { accountByLogin } from '../store/account-queries.ts'
+import { accountByLogin, loadAuthKey } from '../store/account-queries.ts'
 import { createAccount, type NewAccount, type NewAccountOutcome } from '../store/accounts.ts'
 import type { AccountId } from '../store/ids.ts'
+import type { DueWork } from '../store/work-rows.ts'
+import { addPassword, revokePassword } from './account-passwords.ts'
+import { MAIL_PLACES } from './account-places.ts'
+import { authKeyComplaint, displayNameComplaint, serversComplaint, setAccount } from './account-settings.ts'
 import type {
   AccountAdministration,
   AddAccountOutcome,
@@ -13,27 +17,27 @@ import type {
   NewAccountRequest,
   RemoveAccountOutcome,
 } from './bridge.ts'
-import { isHostPort } from './config.ts'
+import { givenAuthKey, withdrawAuthKey } from './own-cm-server.ts'
 
 export interface AccountAdministrationOptions
-  extends Pick<BridgeOptions, 'store' | 'clock' | 'randomBytes' | 'log'> {
+  extends Pick<BridgeOptions, 'store' | 'clock' | 'randomBytes' | 'log' | 'ownCmServer'> {
   /** The running bridge starts to serve a new account at once; without one it does at its next start. */
   readonly onAdded?: (accountId: AccountId) => Promise<void>
+  /** Rows that became due because settings changed. */
+  readonly onDue?: (due: readonly DueWork[]) => void
 }
 
-/** A server's authentication key is one word in its protocol (CM wire 7.7). */
-const AUTH_KEY = /^[\x21-\x7e]{1,256}$/
-/** Characters of a shown name; it is part of the key's user id. */
-const MAX_DISPLAY_NAME_LENGTH = 200
-const MAX_SERVERS = 20
 /** The first password of an account has this name until the owner makes others. */
 const FIRST_PASSWORD_NAME = 'first'
 
-/** The functions behind `account add` and `account remove`, with and without a running bridge. */
+/** The functions behind the verbs that change accounts, with and without a running bridge. */
 export function createAccountAdministration(options: AccountAdministrationOptions): AccountAdministration {
   return {
     add: (request) => addAccount(options, request),
     remove: (account) => removeAccount(options, account),
+    set: (request) => setAccount(options, request),
+    addPassword: (request) => addPassword(options, request),
+    revokePassword: (account, name) => revokePassword(options, account, name),
   }
 }
 
@@ -47,8 +51,19 @@ async function addAccount(
   const key = await secretKeyOf(options, { ...request, address })
   if (key.kind === 'refused') return key
   const { keyId } = key.secretKey.certificate
-  const outcome = await storeAccount(options, { ...request, address }, key.secretKey)
+  const { servers } = request
+  const { ownCmServer } = options
+  const authKey = await givenAuthKey(ownCmServer, {
+    keyId,
+    servers,
+    formerServers: [],
+    authKey: request.authKey,
+  })
+  const account = { ...request, address, authKey: authKey ?? undefined }
+  const outcome = await storeAccount(options, account, key.secretKey)
   if (outcome.kind === 'already-exists') {
+    const isMade = account.authKey !== request.authKey
+    if (ownCmServer && account.authKey && isMade) await withdrawAuthKey(ownCmServer, account.authKey)
     return { kind: 'refused', reason: alreadyThere(outcome.what, address, keyId) }
   }
   await options.onAdded?.(outcome.accountId)
@@ -57,33 +72,24 @@ async function addAccount(
 }
 
 async function removeAccount(
-  { store }: AccountAdministrationOptions,
+  { store, ownCmServer }: AccountAdministrationOptions,
   account: string,
 ): Promise<RemoveAccountOutcome> {
   const found = accountByLogin(store.read, account)
   if (found === undefined) return { kind: 'no-such-account' }
+  const keys = MAIL_PLACES.map((place) => loadAuthKey(store.read, found.id, place))
   const removed = await store.write('removeAccount', { accountId: found.id })
+  const servers = [...found.servers, ...(found.network.old?.servers ?? [])]
+  if (ownCmServer !== undefined && servers.some((server) => ownCmServer.isAt(server))) {
+    for (const key of keys) if (key !== undefined) await withdrawAuthKey(ownCmServer, key)
+  }
   return removed ? { kind: 'ok' } : { kind: 'no-such-account' }
 }
 
 /** What is wrong with a request, for the user; undefined when nothing is. */
 function complaintAbout({ address, displayName, servers, authKey }: NewAccountRequest): string | undefined {
   if (!isAddress(address)) return `${JSON.stringify(address)} is no address: give one like alice@example.org`
-  if (
-    hasControlCharacter(displayName) ||
-    /[<>]/.test(displayName) ||
-    displayName.length > MAX_DISPLAY_NAME_LENGTH
-  ) {
-    return `${JSON.stringify(displayName)} cannot be a name: no < or > and at most ${MAX_DISPLAY_NAME_LENGTH} characters`
-  }
-  if (servers.length > MAX_SERVERS) return `an account has at most ${MAX_SERVERS} servers`
-  const wrong = servers.find((server) => !isHostPort(server))
-  if (wrong !== undefined)
-    return `${JSON.stringify(wrong)} is no server: give HOST:PORT, like cm.example.org:8081`
-  if (authKey !== undefined && !AUTH_KEY.test(authKey.reveal())) {
-    return 'the authentication key must be one word, as the server printed it'
-  }
-  return undefined
+  return displayNameComplaint(displayName) ?? serversComplaint(servers) ?? authKeyComplaint(authKey)
 }
 
 type KeyOutcome =

@@ -2,10 +2,13 @@ import type { Clock } from '../base/clock.ts'
 import type { Secret } from '../base/secret.ts'
 import type { Authenticator } from '../imap/port.ts'
 import type { Submission } from '../smtp/port.ts'
+import type { Account } from '../store/account-queries.ts'
+import type { AppPasswordScope } from '../store/app-password.ts'
 import type { Store } from '../store/open-store.ts'
 import type { Config } from './config.ts'
 import type { JobQueue } from './job-queue.ts'
 import type { Log } from './log.ts'
+import type { OwnCmServer } from './own-cm-server.ts'
 
 /** What the bridge is to the program around it: `startBridge` makes one, `cli/serve.ts` gives it its listeners. */
 export interface Bridge {
@@ -27,6 +30,8 @@ export interface BridgeOptions {
   readonly clock: Clock
   readonly randomBytes: (size: number) => Uint8Array
   readonly log: Log
+  /** The CM server of this installation, when it has one: accounts at it need no account file. */
+  readonly ownCmServer?: OwnCmServer | undefined
 }
 
 /** The verbs that change accounts; the same functions with and without a running bridge. */
@@ -34,6 +39,10 @@ export interface AccountAdministration {
   add(request: NewAccountRequest): Promise<AddAccountOutcome>
   /** By address or short name. */
   remove(account: string): Promise<RemoveAccountOutcome>
+  /** Changes settings, all or none; what its network must hear is announced at once. */
+  set(request: AccountSettingsRequest): Promise<AccountSettingsOutcome>
+  addPassword(request: NewPasswordRequest): Promise<AddPasswordOutcome>
+  revokePassword(account: string, name: string): Promise<RevokePasswordOutcome>
 }
 
 export interface NewAccountRequest {
@@ -59,5 +68,53 @@ export type AddAccountOutcome =
     }
   /** `reason` is one line for the user: what is wrong and what to do. */
   | { readonly kind: 'refused'; readonly reason: string }
+
+/** What may be changed of an account; undefined leaves it as it is, null takes a key away. */
+export interface AccountSettingsRequest {
+  /** By address or short name. */
+  readonly account: string
+  readonly displayName?: string | undefined
+  /** 2, 4, 8 or 16. */
+  readonly mailboxCount?: number | undefined
+  /** 24, 32, 36 or 40. */
+  readonly costBits?: number | undefined
+  /** `host:port`; the ones left are looked at for twelve days more. */
+  readonly servers?: readonly string[] | undefined
+  readonly authKey?: Secret<string> | null | undefined
+  /** Empty: none. */
+  readonly oldServers?: readonly string[] | undefined
+  readonly oldAuthKey?: Secret<string> | null | undefined
+  /** `YYYY-MM-DD`, to the end of that day in UTC, or a CM date. */
+  readonly oldUntil?: string | undefined
+  /** Empty: none. */
+  readonly publishServers?: readonly string[] | undefined
+  readonly publishAuthKey?: Secret<string> | null | undefined
+  readonly usesBypassTokens?: boolean | undefined
+  readonly appliesFolderSync?: boolean | undefined
+  /** 0: never. */
+  readonly rotateDays?: number | undefined
+}
+
+export type AccountSettingsOutcome =
+  | { readonly kind: 'ok'; readonly account: Account }
+  | { readonly kind: 'no-such-account' }
+  /** One line for the user. */
+  | { readonly kind: 'refused'; readonly reason: string }
+
+export interface NewPasswordRequest {
+  /** By address or short name. */
+  readonly account: string
+  /** Which device has it, for people. */
+  readonly name: string
+  readonly scopes: readonly AppPasswordScope[]
+}
+
+export type AddPasswordOutcome =
+  /** Shown once, kept only as a hash. */
+  | { readonly kind: 'ok'; readonly appPassword: Secret<string> }
+  | { readonly kind: 'no-such-account' }
+  | { readonly kind: 'refused'; readonly reason: string }
+
+export type RevokePasswordOutcome = { readonly kind: 'ok' | 'no-such-account' | 'no-such-password' }
 
 export type RemoveAccountOutcome = { readonly kind: 'ok' } | { readonly kind: 'no-such-account' }

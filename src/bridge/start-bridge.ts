@@ -147,7 +147,9 @@ function createFrontEnds(parts: FrontEndParts): Omit<Bridge, 'reconcile' | 'clos
       clock,
       randomBytes,
       log,
+      ownCmServer: options.ownCmServer,
       onAdded: async (accountId) => enqueue(await scheduleAccount(context, accountId)),
+      onDue: enqueue,
     }),
     async pollNow(login) {
       const account = accountByLogin(store.read, login)
