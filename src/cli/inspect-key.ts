@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { addressLookupKeys, claimAddress } from '../cm/address.ts'
 import {
   CERTIFICATE_REFUSALS,
+  CERTIFICATE_WARNINGS,
   type Certificate,
   certificateAddresses,
   MAX_CERTIFICATE_BYTES,
@@ -51,6 +52,7 @@ function describe(certificate: Certificate, mailboxes: string): object {
     revoked: certificate.revoked,
     encrypt: use(certificate.canEncrypt),
     sign: use(certificate.canSign),
+    warnings: certificate.warnings.map((warning) => CERTIFICATE_WARNINGS[warning]),
   }
 }
 

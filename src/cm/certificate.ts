@@ -17,6 +17,8 @@ export interface Certificate {
   /** As of the time the certificate was read. */
   readonly canEncrypt: Usability
   readonly canSign: Usability
+  /** What its owner and correspondents should know, although it may be used. */
+  readonly warnings: readonly CertificateWarning[]
   /** ASCII armor, LF line ends. */
   readonly armored: string
 }
@@ -55,6 +57,13 @@ export const CERTIFICATE_REFUSALS = {
   'no-user-id': 'the key has no valid user id',
 } as const
 
+/** What is worth a word wherever a key is shown (docs/decisions/0009), with the sentence for people. */
+export const CERTIFICATE_WARNINGS = {
+  'sha-1': 'every self-signature of this key uses SHA-1: its owner should renew it (gpg --quick-set-expire)',
+} as const
+
+export type CertificateWarning = keyof typeof CERTIFICATE_WARNINGS
+
 export type CertificateRefusal = keyof typeof CERTIFICATE_REFUSALS
 
 export type CertificateResult =
@@ -74,6 +83,8 @@ export interface CertifiedId {
   readonly isPrimary: boolean
   /** Time of the newest valid self-signature. */
   readonly certifiedMs: number
+  /** That signature is over a SHA-1 hash. */
+  readonly isSha1: boolean
 }
 
 /** The id gpg shows: flagged primary first, then the newest self-signature, then the greater text (case K09). */

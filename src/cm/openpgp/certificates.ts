@@ -50,6 +50,7 @@ async function certifiedIds(key: openpgp.Key, date: Date): Promise<CertifiedId[]
         revoked: await user.isRevoked(signature, undefined, date, FULL_SETTINGS),
         isPrimary: signature.isPrimaryUserID === true,
         certifiedMs: Number(signature.created),
+        isSha1: signature.hashAlgorithm === openpgp.enums.hash.sha1,
       })
       break
     }
@@ -80,6 +81,7 @@ async function describeKey(
     algorithm: `${algorithm} ${bits ?? curve ?? ''}`.trim(),
     canEncrypt: usability(state, await hasEncryptionKey),
     canSign: usability(state, await hasSigningKey),
+    warnings: ids.every(({ isSha1 }) => isSha1) ? ['sha-1'] : [],
     armored: key.armor(FULL_SETTINGS),
   }
 }

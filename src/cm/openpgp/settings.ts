@@ -10,7 +10,8 @@ import type { KeyId } from '../ids.ts'
  * Our settings (CM message 5.3 and 5.5, measurements 1): SEIPDv1 and v4 keys only, because recipients run GnuPG
  * 1.4 to 2.2; no salt notation, because the reference rejects a signature whose notation bytes it cannot decode;
  * DSA and ElGamal stay readable, as the network's oldest keys use them (CM wire 3.1); RSA below 2047 bits and
- * SHA-1 message signatures stay refused.
+ * SHA-1 message signatures stay refused. Hashes are named so that no update of the library changes what is taken
+ * (docs/decisions/0009, case K07).
  */
 export const OPENPGP_SETTINGS = {
   preferredHashAlgorithm: openpgp.enums.hash.sha512,
@@ -24,6 +25,12 @@ export const OPENPGP_SETTINGS = {
   allowInsecureDecryptionWithSigningKeys: false,
   minRSABits: 2047,
   rejectPublicKeyAlgorithms: new Set<openpgp.enums.publicKey>(),
+  rejectHashAlgorithms: new Set([openpgp.enums.hash.md5, openpgp.enums.hash.ripemd]),
+  rejectMessageHashAlgorithms: new Set([
+    openpgp.enums.hash.md5,
+    openpgp.enums.hash.ripemd,
+    openpgp.enums.hash.sha1,
+  ]),
   nonDeterministicSignaturesViaNotation: false,
   showVersion: false,
   showComment: false,
