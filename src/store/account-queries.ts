@@ -200,6 +200,23 @@ const AUTH_KEY_COLUMNS = {
   publish: 'publish_auth_key_id AS id, sealed_publish_auth_key AS sealed',
 } as const
 
+/** Secret keys that are tried on what arrives: a message may be to a subkey that only an older export holds. */
+const MAX_SECRET_KEYS = 8
+
+/** The account's secret key as `loadSecretKey` gives it, and those it replaced, newest first. */
+export function loadSecretKeys(read: ReadConnection, accountId: AccountId): Secret<string>[] {
+  const rows = read.all<{ id: Uint8Array; sealed_secret_key: Uint8Array }>(
+    `SELECT keys.id AS id, sealed_secret_key FROM keys JOIN accounts ON accounts.id = keys.account_id
+     WHERE account_id = ? AND keys.key_id = accounts.key_id ORDER BY keys.created_at_ms DESC LIMIT ?`,
+    accountId,
+    MAX_SECRET_KEYS,
+  )
+  return rows.map((row) => {
+    const bytes = open({ accountId, rowId: row.id, purpose: 'secret-key' }, row.sealed_secret_key)
+    return new Secret(Buffer.from(bytes).toString())
+  })
+}
+
 /** The account's authentication key for LOGIN at its CM servers, or undefined when it has none. */
 export function loadAuthKey(
   read: ReadConnection,

@@ -207,6 +207,19 @@ export const inboundOperations = {
     return { kind: 'ok', due: scheduleAcknowledgment(tx, accountId, end.acknowledgment) }
   },
 
+  /** A key came that may open what could not be read: all of it is tried again from the blocks that were kept. */
+  retryQuarantined(tx: WriteTransaction, args: { readonly accountId: AccountId }): readonly DueWork[] {
+    const rows = tx
+      .sql(
+        `UPDATE inbound_announcements SET state = 'fetched', reason = NULL WHERE account_id = ? AND state = 'quarantined' RETURNING id`,
+      )
+      .all(args.accountId)
+    return rows.map(({ id }) => {
+      const row = inboundRow(Number(id))
+      return scheduleWork(tx, { row, accountId: args.accountId, stage: 'decode', delayMs: 0 })
+    })
+  },
+
   /** An acknowledgment was posted, or given up after three days (CM wire 8.5 point 6). */
   finishAcknowledgment(
     tx: WriteTransaction,

@@ -49,6 +49,8 @@ export interface ForeignMessage {
   readonly text?: string
   /** Where the household's person stands; `to` when absent. */
   readonly field?: 'to' | 'bcc'
+  /** Another certificate than the announced one. */
+  readonly encryptTo?: string
   /** What is unusual about it. */
   readonly message?: Partial<MessageToEncode>
   /** Handed over with the acknowledgment. */
@@ -204,7 +206,7 @@ export class ForeignClient {
       keyId,
       text: `${given.to} <${person.address}>`,
       transport: this.#transport,
-      certificate: parsed.announcement.keyBlock,
+      certificate: given.encryptTo ?? parsed.announcement.keyBlock,
       bypassGrant: given.grant,
     }
   }

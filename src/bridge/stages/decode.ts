@@ -11,12 +11,12 @@ import { type MessageAnnouncement, parseMessageAnnouncements } from '../../cm/me
 import { PROOF_OF_WORK_FLOORS } from '../../cm/proof-of-work.ts'
 import { encodeTransport } from '../../cm/transport.ts'
 import { formatUtcTime } from '../../cm/utc-time.ts'
-import type { Account } from '../../store/account-queries.ts'
+import { type Account, loadSecretKeys } from '../../store/account-queries.ts'
 import { DiskFullError } from '../../store/errors.ts'
 import type { AcknowledgmentPost, InboundEnd } from '../../store/inbound-operations.ts'
 import { type InboundMessage, inboundMessage } from '../../store/inbound-queries.ts'
 import type { NoticeDraft } from '../../store/report-operations.ts'
-import { type BridgeContext, removeDirectory, requireAccount, requireSecretKey } from '../bridge-context.ts'
+import { type BridgeContext, removeDirectory, requireAccount } from '../bridge-context.ts'
 import { collisionNotices, unreadableNotice } from '../inbound-notices.ts'
 import { type JudgedInbound, judgeInbound } from '../judge-inbound.ts'
 import { renderInbound } from '../render-inbound.ts'
@@ -42,8 +42,9 @@ export function createDecodeStage(context: BridgeContext): Stage {
     await mkdir(workDir, { recursive: true, mode: 0o700 })
     try {
       const account = requireAccount(context, stage.accountId)
-      const secretKey = requireSecretKey(context, stage.accountId)
-      return await decodeOrGiveUp({ context, stage, message, account, secretKey, workDir })
+      const secretKeys = loadSecretKeys(context.store.read, stage.accountId)
+      if (secretKeys.length === 0) throw new Error('the account has no secret key')
+      return await decodeOrGiveUp({ context, stage, message, account, secretKeys, workDir })
     } finally {
       await removeDirectory(workDir)
     }
@@ -55,7 +56,7 @@ interface Decoding {
   readonly stage: StageContext
   readonly message: InboundMessage
   readonly account: Account
-  readonly secretKey: Secret<string>
+  readonly secretKeys: readonly Secret<string>[]
   readonly workDir: string
 }
 
@@ -119,7 +120,7 @@ async function openMessage(decoding: Decoding): Promise<OpenOutcome | DamagedBlo
   )
   if (joined.kind === 'damaged-block') return { kind: 'damaged-blocks', keys: [joined.key] }
   if (joined.kind === 'failed') return { kind: 'unreadable', reason: joined.reason }
-  const owner = { keyId: account.keyId, secretKeys: [decoding.secretKey.reveal()] }
+  const owner = { keyId: account.keyId, secretKeys: decoding.secretKeys.map((key) => key.reveal()) }
   return context.pool.run('openCiphertext', { ciphertextPath, workDir, owner }, options)
 }
 
