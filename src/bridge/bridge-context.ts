@@ -40,8 +40,6 @@ export interface BridgeContext {
   readonly pollMs: number
   /** True while the owner has an IMAP session. */
   readonly isConnected: (accountId: AccountId) => boolean
-  /** Unknown addresses are looked up at the account's own servers (`lookup.ownServers`). */
-  readonly asksOwnServers: boolean
   /** `host:port` that may be contacted although the network named them and they are private (design 8.4). */
   readonly privateServers: readonly string[]
 }
@@ -120,7 +118,7 @@ export function ownServersRequest(context: CmContext, account: Account): Servers
  * proxy nobody can link it to another account's, nor to what the same account does with its login.
  */
 export function namedServersRequest(
-  context: CmContext,
+  context: Pick<CmContext, 'store' | 'cm' | 'random' | 'privateServers'>,
   servers: readonly ServerAddress[],
   accountId?: AccountId,
 ): ServersRequest {

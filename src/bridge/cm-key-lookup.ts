@@ -1,199 +1,196 @@
-import { addressLookupKeys } from '../cm/address.ts'
-import { parseAddressClaims } from '../cm/address-claim.ts'
-import { certificateAddresses } from '../cm/certificate.ts'
-import type { CmSession } from '../cm/client/cm-session.ts'
-import { type ServerAttempt, type ServersRequest, withServers } from '../cm/client/with-servers.ts'
-import { type BlockKey, type KeyId, keyAnnouncementKey } from '../cm/ids.ts'
-import type { ServerAddress } from '../cm/transport.ts'
-import { addressSpellings, isSameAddress } from '../mail/address.ts'
-import type { ContactRecord } from '../store/contact-operations.ts'
+import type { KeyId } from '../cm/ids.ts'
+import { parseKeyAnnouncement } from '../cm/key-announcement.ts'
+import { encodeServerAddress, type ServerAddress } from '../cm/transport.ts'
+import { type AddressJudge, anyAddress } from '../net/address-guard.ts'
+import { type Account, accountById } from '../store/account-queries.ts'
+import { contactByKeyId, type StoredContact } from '../store/contact-queries.ts'
 import type { AccountId } from '../store/ids.ts'
-import {
-  type CmContext,
-  namedServersRequest,
-  ownServers,
-  requireAccount,
-  serversOfTransport,
-} from './bridge-context.ts'
-import type { KeyLookup, LookupOutcome, UnusableKey } from './key-lookup.ts'
+import { namedServersRequest, ownServers, serversOfTransport } from './bridge-context.ts'
+import type { KeyLookup, LookupOptions, LookupOutcome } from './key-lookup.ts'
+import { askServers, type Finding, type LookupContext, type Question } from './lookup/ask-servers.ts'
+import { type DnsSource, domainOf, findDomainServers } from './lookup/domain-servers.ts'
+import { type DomainWord, mergeFindings } from './lookup/merge-findings.ts'
+import { withinTime } from './lookup/within-time.ts'
+import { contactsOf } from './trust.ts'
 
 /**
- * Key search at CM servers with our checks (CM wire 8.9, design 9): the claim is signed by the key it names, the
- * fingerprint is the one asked for, and the key really carries the address. Nothing is stored here.
+ * Key search with our checks (CM wire 8.9, design 9). The sources are those of the reference and the account's own
+ * servers: what a contact's last announcement names, servers the owner or a message named, the own servers, the
+ * domain's servers by DNS. All of them are asked side by side, and all contribute: who stops at the first never sees a
+ * rival. Entangled will be one more `Source`. Nothing is stored here.
  */
 
-/** Keys that may claim one address: each costs a fetch and a verification. With more, none is taken. */
-const MAX_CLAIMS = 16
+/** Milliseconds for one source while somebody waits (design 7.2), and while nobody does. */
+const HURRIED_SOURCE_MS = 2000
+const PATIENT_SOURCE_MS = 30_000
+/** Contacts of one address whose servers are asked: each is a list of its own that somebody else wrote. */
+const MAX_CONTACT_SOURCES = 8
 
-/** Proof of work of a key that is only read is not asked for (CM wire 8.9). */
-const NO_DEMAND = { bits: 0, matches: 0 }
+/** Whom the settings allow to be asked. */
+export interface LookupSettings {
+  /** The account's own servers (`lookup.ownServers`). */
+  readonly ownServers: boolean
+  readonly dns: DnsSource
+}
 
-export function createCmKeyLookup(context: CmContext): KeyLookup {
+/** A list of servers that are each other's replicas, and what they are asked. */
+interface Source {
+  readonly servers: readonly ServerAddress[]
+  /** Whether the owner wrote the servers down for this look-up: then they may be anywhere. */
+  readonly isOwnersWord: boolean
+  readonly question: Question
+}
+
+export function createCmKeyLookup(context: LookupContext, settings: LookupSettings): KeyLookup {
   return {
-    async byAddress(accountId, address, signal) {
-      const servers = askedServers(context, accountId)
-      return race(signal, () => findByAddress(context, servers, address))
-    },
-    async byKeyId(accountId, keyId, { hints, signal }) {
-      const lists = [askedServers(context, accountId), ...hints.map(serversOfTransport)].filter(
-        (servers) => servers.length > 0,
-      )
-      return race(signal, () => findByKeyId(context, lists, keyId))
-    },
+    byAddress: (accountId, address, options) =>
+      new LookupRun({ context, settings, accountId, options }).byAddress(address),
+    byKeyId: (accountId, keyId, options) =>
+      new LookupRun({ context, settings, accountId, options }).byKeyId(keyId, options.hints),
   }
 }
 
-/** The account's own servers, unless the settings keep look-ups from them (`lookup.ownServers`, design 9). */
-function askedServers(context: CmContext, accountId: AccountId): readonly ServerAddress[] {
-  return context.asksOwnServers ? ownServers(requireAccount(context, accountId)) : []
+interface Run {
+  readonly context: LookupContext
+  readonly settings: LookupSettings
+  readonly accountId: AccountId
+  readonly options: LookupOptions
 }
 
-/** Answers `unreachable` when the time is up; the look-up then ends by its own time-outs. */
-async function race(signal: AbortSignal, find: () => Promise<LookupOutcome>): Promise<LookupOutcome> {
-  const timeUp: LookupOutcome = { kind: 'unreachable', reason: 'no answer in time', found: [] }
-  if (signal.aborted) return timeUp
-  const { promise, resolve } = Promise.withResolvers<LookupOutcome>()
-  const onAbort = (): void => resolve(timeUp)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([find(), promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
+/** One look-up: its sources, what they found so far and which of them failed. */
+class LookupRun {
+  readonly #run: Run
+  readonly #account: Account
+  readonly #findings: Finding[] = []
+  readonly #failures: string[] = []
+  #domain: DomainWord | undefined
+
+  constructor(run: Run) {
+    const account = accountById(run.context.store.read, run.accountId)
+    if (account === undefined) throw new Error('no such account')
+    this.#run = run
+    this.#account = account
   }
-}
 
-interface Found {
-  readonly found: ContactRecord[]
-  readonly unusable: UnusableKey[]
-}
-
-async function findByAddress(
-  context: CmContext,
-  servers: readonly ServerAddress[],
-  address: string,
-): Promise<LookupOutcome> {
-  const keys = [...new Set(addressSpellings(address).flatMap(addressLookupKeys))]
-  return ask(context, servers, async (session) => {
-    const result: Found = { found: [], unusable: [] }
-    for (const key of keys) await collectClaims({ context, session, address, result }, key)
-    return result
-  })
-}
-
-interface Collecting {
-  readonly context: CmContext
-  readonly session: CmSession
-  readonly address: string
-  readonly result: Found
-}
-
-async function collectClaims(collecting: Collecting, key: BlockKey): Promise<void> {
-  const { context, session, address, result } = collecting
-  const reply = await session.getBlock(key)
-  if (reply.kind !== 'block') return
-  const claims = parseAddressClaims(reply.text) ?? []
-  const ids = new Set(claims.flatMap((record) => (record.kind === 'signed' ? [record.claim.keyId] : [])))
-  ids.delete(undefined)
-  const [first] = ids
-  if (first !== undefined && ids.size > MAX_CLAIMS) {
-    // The right key may lie behind a stranger's many claims: what could be found before it is no answer.
-    result.unusable.push({ keyId: first, reason: `more than ${MAX_CLAIMS} keys claim the address` })
-    return
+  async byAddress(address: string): Promise<LookupOutcome> {
+    const { context, accountId, settings } = this.#run
+    const known = contactsOf(context.store.read, accountId, address).filter(
+      ({ trust }) => trust !== 'blocked',
+    )
+    const question = { address, keyIds: [] }
+    const sources = joinSources([
+      ...known.slice(0, MAX_CONTACT_SOURCES).map((contact) => this.#contactSource(contact, address)),
+      this.#namedSource(question),
+      this.#ownSource(question),
+    ])
+    const domain = settings.dns.kind === 'off' ? undefined : domainOf(address)
+    await Promise.all([
+      ...sources.map((source) => this.#ask(source)),
+      domain === undefined ? undefined : this.#askDomain(domain, question, sources),
+    ])
+    const hasSource = sources.length > 0 || domain !== undefined
+    return this.#outcome(address, hasSource)
   }
-  for (const keyId of ids) {
-    if (keyId === undefined) continue
-    const fetched = await fetchKey(context, session, keyId)
-    if (fetched === undefined) continue
-    if ('reason' in fetched) {
-      result.unusable.push(fetched)
-    } else if (
-      fetched.contact.addresses.some((one) => isSameAddress(one, address)) &&
-      (await isClaimGood(context, { key, text: reply.text, keyId, armored: fetched.armored }))
-    ) {
-      result.found.push(fetched.contact)
+
+  async byKeyId(keyId: KeyId, hints: readonly string[]): Promise<LookupOutcome> {
+    const { context, accountId } = this.#run
+    const known = contactByKeyId(context.store.read, accountId, keyId)
+    const question = { address: undefined, keyIds: [keyId] }
+    const sources = joinSources([
+      ...(known === undefined ? [] : [this.#contactSource(known, undefined)]),
+      this.#namedSource(question),
+      ...hints.map((hint) => ({ servers: serversOfTransport(hint), isOwnersWord: false, question })),
+      this.#ownSource(question),
+    ])
+    await Promise.all(sources.map((source) => this.#ask(source)))
+    return this.#outcome(undefined, sources.length > 0)
+  }
+
+  #contactSource(contact: StoredContact, address: string | undefined): Source {
+    const servers = serversOfAnnouncement(contact.announcement)
+    return { servers, isOwnersWord: false, question: { address, keyIds: [contact.keyId] } }
+  }
+
+  #namedSource(question: Question): Source {
+    return { servers: this.#run.options.servers ?? [], isOwnersWord: true, question }
+  }
+
+  #ownSource(question: Question): Source {
+    const servers = this.#run.settings.ownServers ? ownServers(this.#account) : []
+    return { servers, isOwnersWord: false, question }
+  }
+
+  async #askDomain(domain: string, question: Question, asked: readonly Source[]): Promise<void> {
+    const { context, settings, options } = this.#run
+    const { dns } = settings
+    const servers = ownServers(this.#account)
+    const answer = await this.#withinTime((signal) =>
+      findDomainServers(domain, { context, dns, accountId: this.#account.id, ownServers: servers, signal }),
+    )
+    if (answer === 'time-up') this.#failures.push(`no answer from DNS for ${domain} in time`)
+    else if (answer.kind === 'unreachable') this.#failures.push(answer.reason)
+    else if (answer.kind === 'servers') {
+      this.#domain = { domain, servers: answer.servers }
+      const source = { servers: answer.servers, isOwnersWord: false, question }
+      const isAsked = asked.some((other) => namesOf(other) === namesOf(source))
+      if (!isAsked && !options.signal.aborted) await this.#ask(source)
     }
   }
-}
 
-async function isClaimGood(
-  context: CmContext,
-  claim: { readonly key: BlockKey; readonly text: string; readonly keyId: KeyId; readonly armored: string },
-): Promise<boolean> {
-  const verdict = await context.pool.run('validateBlock', {
-    network: 'server',
-    nowMs: context.clock.now(),
-    key: claim.key,
-    type: 'address-claim',
-    text: claim.text,
-    publicKeys: { [claim.keyId]: claim.armored },
-  })
-  return verdict.records.some(
-    (record) => record.keyId === claim.keyId && record.reason === undefined && record.signature === 'good',
-  )
-}
-
-async function findByKeyId(
-  context: CmContext,
-  lists: readonly (readonly ServerAddress[])[],
-  keyId: KeyId,
-): Promise<LookupOutcome> {
-  let unreachable: LookupOutcome | undefined
-  for (const servers of lists) {
-    const outcome = await ask(context, servers, async (session) => {
-      const fetched = await fetchKey(context, session, keyId)
-      if (fetched === undefined) return { found: [], unusable: [] }
-      return 'reason' in fetched
-        ? { found: [], unusable: [fetched] }
-        : { found: [fetched.contact], unusable: [] }
-    })
-    if (outcome.kind === 'unreachable') unreachable = outcome
-    else if (outcome.found.length > 0 || outcome.unusable.length > 0) return outcome
+  async #ask({ servers, isOwnersWord, question }: Source): Promise<void> {
+    const { context, accountId } = this.#run
+    const judge: { readonly judge?: AddressJudge } = isOwnersWord ? { judge: anyAddress } : {}
+    const request = { ...namedServersRequest(context, servers, accountId), ...judge }
+    const failure = await this.#withinTime((signal) =>
+      askServers(request, { context, question, findings: this.#findings, signal }),
+    )
+    if (failure === 'time-up') this.#failures.push(`${namesOf({ servers })}: no answer in time`)
+    else if (failure !== undefined) this.#failures.push(failure)
   }
-  return unreachable ?? { kind: 'answered', found: [], unusable: [] }
-}
 
-/** One key announcement, verified in memory; undefined when the server has none or lies about it. */
-async function fetchKey(
-  context: CmContext,
-  session: CmSession,
-  keyId: KeyId,
-): Promise<{ readonly contact: ContactRecord; readonly armored: string } | UnusableKey | undefined> {
-  const reply = await session.getBlock(keyAnnouncementKey(keyId))
-  if (reply.kind !== 'block') return undefined
-  const nowMs = context.clock.now()
-  const verified = await context.pool.run('verifyKeyAnnouncement', {
-    text: reply.text,
-    nowMs,
-    demand: NO_DEMAND,
-  })
-  if (verified.kind !== 'ok') return { keyId, reason: `its announcement is not valid (${verified.reason})` }
-  const { announcement, certificate } = verified
-  // The reference files whatever came under its own fingerprint (CM wire S15); we take only what was asked for.
-  if (certificate.keyId !== keyId) return undefined
-  if (certificate.canEncrypt.kind === 'no')
-    return { keyId, reason: `the key is ${certificate.canEncrypt.reason}` }
-  if (certificate.primaryUserId === undefined) return { keyId, reason: 'the key has no valid user id' }
-  const contact: ContactRecord = {
-    keyId,
-    userId: certificate.primaryUserId,
-    addresses: certificateAddresses(certificate).map((address) => address.toLowerCase()),
-    announcement: reply.text,
-    announcedMs: announcement.dateMs,
+  #withinTime<T>(find: (signal: AbortSignal) => Promise<T>): Promise<T | 'time-up'> {
+    const { context, options } = this.#run
+    const timeMs = options.isHurried === true ? HURRIED_SOURCE_MS : PATIENT_SOURCE_MS
+    return withinTime({ clock: context.clock, timeMs, signal: options.signal }, find)
   }
-  return { contact, armored: certificate.armored }
+
+  #outcome(address: string | undefined, hasSource: boolean): LookupOutcome {
+    // A source that was too late may still be adding to the list.
+    const merged = mergeFindings([...this.#findings], { address, domain: this.#domain })
+    if (hasSource && this.#failures.length === 0) return { kind: 'answered', ...merged }
+    return { kind: 'unreachable', reason: this.#failures.join('; ') || 'no server to ask', ...merged }
+  }
 }
 
-async function ask(
-  context: CmContext,
-  servers: readonly ServerAddress[],
-  find: (session: CmSession) => Promise<Found>,
-): Promise<LookupOutcome> {
-  const request: ServersRequest = namedServersRequest(context, servers)
-  const outcome = await withServers(
-    request,
-    async (session): Promise<ServerAttempt<Found>> => ({ kind: 'done', value: await find(session) }),
-  )
-  if (outcome.kind === 'done') return { kind: 'answered', ...outcome.value }
-  const reasons = outcome.failures.map(({ hostPort, reason }) => `${hostPort}: ${reason}`)
-  return { kind: 'unreachable', reason: reasons.join('; ') || 'no server to ask', found: [] }
+function serversOfAnnouncement(text: string): readonly ServerAddress[] {
+  const parsed = parseKeyAnnouncement(text)
+  const transport = parsed.kind === 'ok' ? parsed.announcement.transport : undefined
+  return transport?.kind === 'servers' ? transport.servers : []
+}
+
+function namesOf({ servers }: Pick<Source, 'servers'>): string {
+  return servers.map(encodeServerAddress).sort().join(', ')
+}
+
+/** Sources that are the same servers are one with all questions; those without servers are none. */
+function joinSources(sources: readonly Source[]): readonly Source[] {
+  const joined = new Map<string, Source>()
+  for (const source of sources) {
+    if (source.servers.length === 0) continue
+    const names = namesOf(source)
+    const before = joined.get(names)
+    joined.set(names, before === undefined ? source : join(before, source))
+  }
+  return [...joined.values()]
+}
+
+function join(one: Source, other: Source): Source {
+  return {
+    servers: one.servers,
+    isOwnersWord: one.isOwnersWord || other.isOwnersWord,
+    question: {
+      address: one.question.address ?? other.question.address,
+      keyIds: [...new Set([...one.question.keyIds, ...other.question.keyIds])],
+    },
+  }
 }

@@ -135,7 +135,7 @@ async function findRivals(context: BridgeContext, account: Account, sender: Send
       if (contact.trust !== 'blocked') keyIds.add(contact.keyId)
     }
     const outcome = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
-      context.lookup.byAddress(account.id, address, signal),
+      context.lookup.byAddress(account.id, address, { signal }),
     )
     for (const contact of outcome.found) {
       if (contactByKeyId(read, account.id, contact.keyId)?.trust === 'blocked') continue

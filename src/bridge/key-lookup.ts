@@ -1,33 +1,49 @@
 import type { KeyId } from '../cm/ids.ts'
+import type { ServerAddress } from '../cm/transport.ts'
 import type { ContactRecord } from '../store/contact-operations.ts'
 import type { AccountId } from '../store/ids.ts'
 
-/** Where keys are looked for (design 9); `cm-key-lookup.ts` asks CM servers. */
+/** Where keys are looked for (design 9); `cm-key-lookup.ts` asks CM servers and DNS. */
 
 /** A key that was found but cannot be written to or believed. */
 export interface UnusableKey {
   readonly keyId: KeyId
-  /** For people, e.g. `its key expired on 2026-01-02`. */
+  /** For people, the cure included, e.g. `key expired on 2026-01-02; ask the owner to renew it`. */
   readonly reason: string
+  /** The armored certificate that says its owner revoked it; absent for every other reason. */
+  readonly revokedCertificate?: string
+}
+
+interface Findings {
+  /** Keys that claim and carry the address, or the key that was asked for. */
+  readonly found: readonly ContactRecord[]
+  readonly unusable: readonly UnusableKey[]
+  /** Contacts as they are announced now that no longer carry the address. */
+  readonly dropped: readonly ContactRecord[]
 }
 
 export type LookupOutcome =
   /** Every source answered. `found` empty: nobody has announced it. */
-  | {
-      readonly kind: 'answered'
-      readonly found: readonly ContactRecord[]
-      readonly unusable: readonly UnusableKey[]
-    }
-  /** A source that might know could not be asked, or the time was up. */
-  | { readonly kind: 'unreachable'; readonly reason: string; readonly found: readonly ContactRecord[] }
+  | (Findings & { readonly kind: 'answered' })
+  /** A source that might know could not be asked, or the time was up; the findings are those of the others. */
+  | (Findings & { readonly kind: 'unreachable'; readonly reason: string })
+
+export interface LookupOptions {
+  /** Ends it early, as unreachable, with what was found by then. */
+  readonly signal: AbortSignal
+  /** Somebody waits: no source gets more than two seconds (design 7.2). */
+  readonly isHurried?: boolean
+  /** Servers the owner named for this look-up, asked whatever the settings say. */
+  readonly servers?: readonly ServerAddress[]
+}
 
 export interface KeyLookup {
-  /** Keys that claim and carry the address. `signal` ends it early, as unreachable. */
-  byAddress(accountId: AccountId, address: string, signal: AbortSignal): Promise<LookupOutcome>
-  /** One key by its id; `hints` are transports to ask beside the account's own servers. */
+  /** Keys that claim and carry the address; every source is asked, so that rivals are seen. */
+  byAddress(accountId: AccountId, address: string, options: LookupOptions): Promise<LookupOutcome>
+  /** One key by its id; `hints` are transports somebody else named, asked beside the others. */
   byKeyId(
     accountId: AccountId,
     keyId: KeyId,
-    options: { readonly hints: readonly string[]; readonly signal: AbortSignal },
+    options: LookupOptions & { readonly hints: readonly string[] },
   ): Promise<LookupOutcome>
 }

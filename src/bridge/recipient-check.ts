@@ -82,7 +82,11 @@ async function checkPinned(
   const { read, accountId, lookup, signal } = context
   const known = contactByKeyId(read, accountId, asked.pin)
   if (known !== undefined) return accept(asked, [asked.pin])
-  return fromLookup(await lookup.byKeyId(accountId, asked.pin, { hints: [], signal }), asked, context)
+  return fromLookup(
+    await lookup.byKeyId(accountId, asked.pin, { hints: [], signal, isHurried: true }),
+    asked,
+    context,
+  )
 }
 
 async function checkUnknown(
@@ -90,7 +94,11 @@ async function checkUnknown(
   context: RecipientCheckContext,
 ): Promise<RecipientCheck> {
   const { accountId, lookup, signal } = context
-  return fromLookup(await lookup.byAddress(accountId, asked.address.address, signal), asked, context)
+  return fromLookup(
+    await lookup.byAddress(accountId, asked.address.address, { signal, isHurried: true }),
+    asked,
+    context,
+  )
 }
 
 function fromLookup(outcome: LookupOutcome, asked: Asked, context: RecipientCheckContext): RecipientCheck {

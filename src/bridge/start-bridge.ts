@@ -16,6 +16,7 @@ import { tellCertificateChange } from './certificate-notices.ts'
 import { createCmKeyLookup } from './cm-key-lookup.ts'
 import { ConnectedAccounts } from './connected-accounts.ts'
 import { startHousekeeping } from './housekeeping.ts'
+import { lookupSettings } from './lookup/lookup-settings.ts'
 import { createSentPolicy } from './sent-policy.ts'
 import { createAcknowledgeStage } from './stages/acknowledge.ts'
 import { createAnnounceStage } from './stages/announce.ts'
@@ -72,10 +73,9 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     freshCiphertexts: new Set(),
     pollMs: config.poll.seconds * 1000,
     isConnected: (accountId) => connected.has(accountId),
-    asksOwnServers: config.lookup.ownServers,
     privateServers: config.cm.privateServers,
   }
-  const context: BridgeContext = { ...base, lookup: createCmKeyLookup(base) }
+  const context: BridgeContext = { ...base, lookup: createCmKeyLookup(base, lookupSettings(config)) }
   const worker = createWorker(context, options)
   const enqueue = (due: readonly DueWork[]): void => {
     worker.enqueue(due).catch((cause: unknown) => log.error({ cause }, 'queueing failed'))

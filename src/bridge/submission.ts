@@ -157,7 +157,7 @@ class Transaction implements SubmissionTransaction {
   async #lookUpPin(pin: KeyId): Promise<void> {
     const { options, account } = this.#context
     const outcome = await this.#withinLookupTime((signal) =>
-      options.lookup.byKeyId(account.id, pin, { hints: [], signal }),
+      options.lookup.byKeyId(account.id, pin, { hints: [], signal, isHurried: true }),
     )
     this.#pinned.push(...outcome.found)
   }

@@ -37,6 +37,8 @@ export type VerifiedKeyAnnouncement =
       readonly proofOfWork?: ProofOfWorkStrength
       /** The certificate's key, when it could be read; else why not. */
       readonly keyId?: KeyId
+      /** With reason `signature`: what the key itself says, e.g. that it is expired, which makes the signature bad. */
+      readonly certificate?: Certificate
       readonly certificateRefusal?: CertificateRefusal
     }
 
@@ -72,7 +74,7 @@ export async function verifyKeyAnnouncement(
   if (reason !== undefined) return { kind: 'rejected', reason, ...known, keyId: certificate.keyId }
   const signature = await verifyClearSigned(announcement.signed, [certificate], options.nowMs)
   if (signature.kind !== 'good') {
-    return { kind: 'rejected', reason: 'signature', ...known, keyId: certificate.keyId }
+    return { kind: 'rejected', reason: 'signature', ...known, keyId: certificate.keyId, certificate }
   }
   const isExpired = announcement.expiresMs !== undefined && options.nowMs > announcement.expiresMs
   return { kind: 'ok', ...known, certificate, isExpired }

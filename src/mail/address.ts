@@ -37,15 +37,32 @@ export function splitAddress(
 }
 
 /**
- * Every spelling of an address that means the same mailbox, lower case: as given, with the A-label domain
- * (`xn--…`) and with the U-label one (RFC 5891 4); the A-label first. CM hashes the spelling, so a look-up needs both.
+ * Lower case letter by letter, in no locale: no rule for the end of a word, and U+0130 becomes a plain i, as in CM
+ * (CM wire 4); so equal in every run.
  */
+export function lowerCaseAddress(address: string): string {
+  return Array.from(address, (letter) => (letter === '\u0130' ? 'i' : letter.toLowerCase())).join('')
+}
+
+/** The domain as DNS knows it (`xn--…`, lower case); undefined when there is none or it cannot be one. */
+export function asciiDomain(address: string): string | undefined {
+  const ascii = domainToASCII(splitAddress(address)?.domain ?? '')
+  return ascii === '' ? undefined : ascii
+}
+
+/** Every spelling of an address that means the same mailbox, lower case; equal lists for the same mailbox. */
 export function addressSpellings(address: string): readonly string[] {
-  const lower = address.toLowerCase()
-  const sides = splitAddress(lower)
-  if (sides === undefined) return [lower]
-  const ascii = domainToASCII(sides.domain)
-  if (ascii === '') return [lower]
+  return exactSpellings(lowerCaseAddress(address))
+}
+
+/**
+ * An address with its domain as A-label (`xn--…`), as U-label (RFC 5891 4) and as given, the A-label first; the local
+ * part, and the case of what is given, are left alone. CM hashes the spelling, so a look-up needs all.
+ */
+export function exactSpellings(address: string): readonly string[] {
+  const sides = splitAddress(address)
+  const ascii = asciiDomain(address)
+  if (sides === undefined || ascii === undefined) return [address]
   const spellings = [ascii, domainToUnicode(ascii), sides.domain].map(
     (domain) => `${sides.localPart}@${domain}`,
   )

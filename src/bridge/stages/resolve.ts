@@ -96,7 +96,7 @@ async function lookUpAddress(
 ): Promise<Looked> {
   const { address } = recipient
   const outcome = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
-    context.lookup.byAddress(accountId, address, signal),
+    context.lookup.byAddress(accountId, address, { signal }),
   )
   if (outcome.kind === 'answered') {
     await context.store.write('recordLookup', {
