@@ -8,7 +8,7 @@ import { DELAY_REPORT_AFTER_MS } from './retry-delay.ts'
  */
 export async function reportDelay(context: BridgeContext, message: OutboundMessage): Promise<void> {
   if (message.delayReportedMs !== null) return
-  if (context.clock.now() - message.acceptedMs < DELAY_REPORT_AFTER_MS) return
+  if (context.clock.now() - message.dueMs < DELAY_REPORT_AFTER_MS) return
   const { accountId, id: outboundId } = message
   await context.store.write('scheduleDelayReport', { accountId, outboundId })
 }

@@ -12,7 +12,7 @@ import type {
   SubmissionSession,
   SubmissionTransaction,
 } from '../smtp/port.ts'
-import type { Account } from '../store/account-queries.ts'
+import { type Account, loadAuthKey } from '../store/account-queries.ts'
 import type { ContactRecord } from '../store/contact-operations.ts'
 import { addressesOfKey } from '../store/contact-queries.ts'
 import { DiskFullError } from '../store/errors.ts'
@@ -26,6 +26,7 @@ import { clientCopies } from './client-copies.ts'
 import type { KeyLookup } from './key-lookup.ts'
 import { type ScannedSubmission, SubmissionScan } from './mime/submission-scan.ts'
 import { type CheckedRecipient, checkRecipient } from './recipient-check.ts'
+import { releaseTime, workBeginsMs } from './release-time.ts'
 import { replies } from './submission-replies.ts'
 import { timed } from './timed.ts'
 
@@ -150,7 +151,9 @@ class Transaction implements SubmissionTransaction {
     for (const pin of unknownPins(this.#recipients, context)) await this.#lookUpPin(pin)
     const choice = chooseKeys(this.#recipients, context)
     if (choice.kind === 'refused') return choice.reply
-    return this.#store(spooled, scanned, choice.recipients)
+    const release = releaseTime(fields, this.#context.command.hold, options.clock.now())
+    if (release.kind === 'wrong') return replies.wrongRelease(release.problem)
+    return this.#store(spooled, scanned, { recipients: choice.recipients, releaseMs: release.releaseMs })
   }
 
   /** A pin of the header on a key nobody has seen here: whether it fits the address shows only in the key (design 7.3). */
@@ -178,7 +181,7 @@ class Transaction implements SubmissionTransaction {
   async #store(
     spooled: SpooledMessage,
     scanned: ScannedSubmission,
-    recipients: readonly SubmittedRecipient[],
+    { recipients, releaseMs }: Decided,
   ): Promise<SmtpReply> {
     const { options, account, login, command } = this.#context
     const { store } = options
@@ -195,6 +198,8 @@ class Transaction implements SubmissionTransaction {
       reportable: command.address !== '',
       returnContent: command.returnContent,
       envelopeId: command.envelopeId,
+      releaseMs,
+      beginsMs: workBeginsMs(releaseMs, hasLogin(store.read, account.id), options.clock.now()),
       recipients,
       contacts: [...this.#recipients.flatMap((recipient) => recipient.found), ...this.#pinned],
       ...clientCopies(store.read, account.id, messageId),
@@ -203,6 +208,16 @@ class Transaction implements SubmissionTransaction {
     options.enqueue(outcome.due)
     return replies.queued(outcome.outboundId)
   }
+}
+
+interface Decided {
+  readonly recipients: readonly SubmittedRecipient[]
+  readonly releaseMs: number | null
+}
+
+/** Its servers take blocks to pass on from who logs in (CM wire 8.5). */
+function hasLogin(read: Store['read'], accountId: Account['id']): boolean {
+  return loadAuthKey(read, accountId) !== undefined
 }
 
 /** Equal for the same set of recipients in any order (case S03). */

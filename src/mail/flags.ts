@@ -10,6 +10,7 @@ export const CM_KEYWORDS = {
   phishing: '$Phishing',
   pending: '$CMPending',
   delivered: '$CMDelivered',
+  held: '$CMHeld',
   lookup: '$CMLookup',
   work: '$CMWork',
   sending: '$CMSending',

@@ -1,12 +1,12 @@
 import { MAX_ADDRESS_BYTES, MAX_ENVELOPE_ID_CHARACTERS, MAX_ORIGINAL_RECIPIENT_CHARACTERS } from './limits.ts'
-import type { MailFromCommand, RcptToCommand } from './port.ts'
+import { type HoldRequest, MAX_HOLD_SECONDS, type MailFromCommand, type RcptToCommand } from './port.ts'
 import { REPLIES, SmtpReplyError } from './reply.ts'
 
 /** What the SMTP package makes of the parameters: keywords in capitals, values with xtext decoded, `true` for a bare one. */
 export type EsmtpParameters = Readonly<Record<string, string | true>>
 
-/** Parameters of MAIL we answer for: SIZE, 8BITMIME, SMTPUTF8, DSN, and AUTH= as RFC 4954 5 demands. */
-const MAIL_PARAMETERS = new Set(['SIZE', 'BODY', 'SMTPUTF8', 'RET', 'ENVID', 'AUTH'])
+/** Parameters of MAIL we answer for: SIZE, 8BITMIME, SMTPUTF8, DSN, FUTURERELEASE, and AUTH= as RFC 4954 5 demands. */
+const MAIL_PARAMETERS = new Set(['SIZE', 'BODY', 'SMTPUTF8', 'RET', 'ENVID', 'AUTH', 'HOLDFOR', 'HOLDUNTIL'])
 const RCPT_PARAMETERS = new Set(['NOTIFY', 'ORCPT'])
 
 /** A source route, to be accepted and ignored (RFC 5321 4.1.2, appendix C). */
@@ -50,6 +50,36 @@ export function checkMailParameters(parameters: EsmtpParameters): void {
   if (typeof envelopeId === 'string' && envelopeId.length > MAX_ENVELOPE_ID_CHARACTERS) {
     throw new SmtpReplyError(REPLIES.badParameter('ENVID'))
   }
+  checkHold(parameters)
+}
+
+/** RFC 4865 4: one of the two, a number of seconds up to the announced one, or a date with a zone (RFC 3339). */
+function checkHold({ HOLDFOR: holdFor, HOLDUNTIL: holdUntil }: EsmtpParameters): void {
+  if (holdFor !== undefined && holdUntil !== undefined) {
+    throw new SmtpReplyError(REPLIES.badParameter('HOLDUNTIL beside HOLDFOR'))
+  }
+  const seconds = typeof holdFor === 'string' && /^[1-9]\d{0,8}$/.test(holdFor) ? Number(holdFor) : 0
+  if (holdFor !== undefined && (seconds === 0 || seconds > MAX_HOLD_SECONDS)) {
+    throw new SmtpReplyError(REPLIES.badParameter('HOLDFOR'))
+  }
+  if (holdUntil !== undefined && (holdUntil === true || untilMs(holdUntil) === undefined)) {
+    throw new SmtpReplyError(REPLIES.badParameter('HOLDUNTIL'))
+  }
+}
+
+const HOLD_UNTIL = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/i
+
+function untilMs(date: string): number | undefined {
+  const day = HOLD_UNTIL.exec(date)?.[1]
+  const ms = Date.parse(date)
+  const isDay = day !== undefined && new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) === true
+  return isDay && !Number.isNaN(ms) ? ms : undefined
+}
+
+function holdRequest({ HOLDFOR: holdFor, HOLDUNTIL: holdUntil }: EsmtpParameters): HoldRequest | null {
+  if (typeof holdFor === 'string') return { kind: 'for', seconds: Number(holdFor) }
+  const ms = typeof holdUntil === 'string' ? untilMs(holdUntil) : undefined
+  return ms === undefined ? null : { kind: 'until', ms }
 }
 
 /** Refuses unknown parameters of RCPT and an ORCPT beyond its length. Throws SmtpReplyError. */
@@ -65,7 +95,7 @@ function text(value: string | true | undefined): string | null {
   return typeof value === 'string' ? value : null
 }
 
-/** MAIL as the port wants it, from parameters that were checked (SIZE: RFC 1870, RET and ENVID: RFC 3461 4.3, 4.4). */
+/** MAIL as the port wants it, from parameters that were checked (SIZE: RFC 1870, RET and ENVID: RFC 3461 4.3, 4.4, holds: RFC 4865 4). */
 export function mailFromCommand(address: string, parameters: EsmtpParameters): MailFromCommand {
   const size = text(parameters.SIZE)
   const ret = text(parameters.RET)?.toUpperCase()
@@ -74,6 +104,7 @@ export function mailFromCommand(address: string, parameters: EsmtpParameters): M
     declaredBytes: size === null ? null : Number(size),
     envelopeId: text(parameters.ENVID),
     returnContent: ret === 'FULL' ? 'full' : ret === 'HDRS' ? 'headers' : null,
+    hold: holdRequest(parameters),
   }
 }
 

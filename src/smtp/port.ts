@@ -24,6 +24,15 @@ export type SmtpLoginOutcome =
   | { readonly kind: 'refused' }
   | { readonly kind: 'throttled'; readonly retryAfterMs: number }
 
+/** The longest a message is held, seconds: a year, said in EHLO (RFC 4865 4). */
+export const MAX_HOLD_SECONDS = 31_536_000
+
+/** HOLDFOR or HOLDUNTIL (RFC 4865 4): the message goes out then. */
+export type HoldRequest =
+  | { readonly kind: 'for'; readonly seconds: number }
+  /** Milliseconds since 1970. */
+  | { readonly kind: 'until'; readonly ms: number }
+
 export interface MailFromCommand {
   /** The reverse-path as sent, without `<>`; empty for `<>` (read receipts). */
   readonly address: string
@@ -32,6 +41,7 @@ export interface MailFromCommand {
   readonly envelopeId: string | null
   /** DSN RET= (RFC 3461 4.3). */
   readonly returnContent: 'full' | 'headers' | null
+  readonly hold: HoldRequest | null
 }
 
 export interface RcptToCommand {

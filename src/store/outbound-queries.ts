@@ -18,6 +18,10 @@ export interface OutboundMessage {
   readonly returnContent: 'full' | 'headers' | null
   readonly envelopeId: string | null
   readonly acceptedMs: number
+  /** Not before this time (design 7.11); null: at once. */
+  readonly releaseMs: number | null
+  /** From when on a delay counts: accepted, or released when that is later. */
+  readonly dueMs: number
   readonly delayReportedMs: number | null
 }
 
@@ -49,6 +53,7 @@ interface MessageRow {
   readonly return_content: 'full' | 'headers' | null
   readonly envelope_id: string | null
   readonly accepted_ms: number
+  readonly release_ms: number | null
   readonly delay_reported_ms: number | null
 }
 
@@ -64,6 +69,8 @@ function toMessage(row: MessageRow): OutboundMessage {
     returnContent: row.return_content,
     envelopeId: row.envelope_id,
     acceptedMs: row.accepted_ms,
+    releaseMs: row.release_ms,
+    dueMs: Math.max(row.accepted_ms, row.release_ms ?? 0),
     delayReportedMs: row.delay_reported_ms,
   }
 }

@@ -3,8 +3,9 @@ import { changeMessageFlags, deleteMessages } from './message-rows.ts'
 import type { WriteTransaction } from './operation.ts'
 import { forgetOutboxPlace, outboxPlace } from './outbox-rows.ts'
 
-/** The four words of the Outbox (design 7.10); a message has one of them at a time. */
+/** The words of the Outbox (design 7.10, 7.11); a message has one of them at a time. */
 const PROGRESS_KEYWORDS: readonly Flag[] = [
+  CM_KEYWORDS.held,
   CM_KEYWORDS.lookup,
   CM_KEYWORDS.work,
   CM_KEYWORDS.sending,

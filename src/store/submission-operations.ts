@@ -43,6 +43,10 @@ export interface SubmittedMessage {
   readonly reportable: boolean
   readonly returnContent: 'full' | 'headers' | null
   readonly envelopeId: string | null
+  /** Not before this time, milliseconds (design 7.11); null: at once. */
+  readonly releaseMs: number | null
+  /** When the work on it begins, milliseconds: up to then it can be taken out of the Outbox as if never sent. */
+  readonly beginsMs: number
   readonly recipients: readonly SubmittedRecipient[]
   /** Keys found while the transaction went on; pinned with it, never without it. */
   readonly contacts: readonly ContactRecord[]
@@ -68,10 +72,11 @@ export const submissionOperations = {
     const outbox = findMailbox(tx, args.accountId, OUTBOX)
     if (outbox === undefined) throw new Error('the account has no Outbox')
     for (const contact of args.contacts) upsertContact(tx, args.accountId, contact)
+    const delayMs = Math.max(0, args.beginsMs - tx.nowMs)
     const uid = insertMessage(tx, {
       mailbox: outbox,
       content: args.message,
-      flags: ['\\Seen', CM_KEYWORDS.lookup],
+      flags: ['\\Seen', delayMs > 0 ? CM_KEYWORDS.held : CM_KEYWORDS.lookup],
       internalDateMs: tx.nowMs,
     })
     const outboundId = insertOutbound(tx, args, uid)
@@ -83,13 +88,18 @@ export const submissionOperations = {
         row: outboundRow(outboundId),
         accountId: args.accountId,
         stage: 'resolve',
-        delayMs: 0,
+        delayMs,
       }),
     ]
     if (args.sentUid === null) {
-      const delayMs = savesNoCopies(tx, args) ? 0 : SENT_COPY_DELAY_MS
+      const copyDelayMs = savesNoCopies(tx, args) ? 0 : SENT_COPY_DELAY_MS
       due.push(
-        scheduleWork(tx, { row: sentRow(outboundId), accountId: args.accountId, stage: 'sentcopy', delayMs }),
+        scheduleWork(tx, {
+          row: sentRow(outboundId),
+          accountId: args.accountId,
+          stage: 'sentcopy',
+          delayMs: copyDelayMs,
+        }),
       )
     } else {
       showDelivery(tx, outboundId)
@@ -204,7 +214,7 @@ function insertOutbound(tx: WriteTransaction, args: SubmittedMessage, outboxUid:
   const inserted = tx
     .sql(
       `INSERT INTO outbound_messages (account_id, state, blob_id, message_id, message_unique_id, reportable, return_content,
-         envelope_id, accepted_ms, outbox_uid) VALUES (?, 'accepted', ?, ?, ?, ?, ?, ?, ?, ?)`,
+         envelope_id, accepted_ms, outbox_uid, release_ms) VALUES (?, 'accepted', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       args.accountId,
@@ -216,6 +226,7 @@ function insertOutbound(tx: WriteTransaction, args: SubmittedMessage, outboxUid:
       args.envelopeId,
       tx.nowMs,
       outboxUid,
+      args.releaseMs,
     )
   const outboundId = Number(inserted.lastInsertRowid)
   for (const recipient of args.recipients) {

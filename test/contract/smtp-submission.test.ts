@@ -83,6 +83,7 @@ describe('a transaction', () => {
           declaredBytes: 77,
           envelopeId: 'q+1',
           returnContent: 'headers',
+          hold: null,
         },
         recipients: [
           {

@@ -50,6 +50,8 @@ async function submit(changes: Partial<SubmittedMessage> = {}) {
     reportable: true,
     returnContent: null,
     envelopeId: null,
+    releaseMs: null,
+    beginsMs: 0,
     recipients: [
       {
         field: 'to',

@@ -53,6 +53,8 @@ async function submit(addresses: readonly string[]) {
     reportable: true,
     returnContent: null,
     envelopeId: null,
+    releaseMs: null,
+    beginsMs: 0,
     recipients: addresses.map((address) => ({
       field: 'to',
       address,

@@ -125,6 +125,8 @@ async function postWith(bypassSecretId: Uint8Array, digit: string): Promise<Ackn
     reportable: true,
     returnContent: null,
     envelopeId: null,
+    releaseMs: null,
+    beginsMs: 0,
     recipients: [
       {
         field: 'to',

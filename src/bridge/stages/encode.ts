@@ -104,7 +104,7 @@ async function encodeOrGiveUp(encoding: Encoding): Promise<Encoded> {
   } catch (cause) {
     if (stage.signal.aborted) throw cause
     await reportDelay(context, message)
-    if (context.clock.now() - message.acceptedMs < GIVE_UP_AFTER_MS) throw cause
+    if (context.clock.now() - message.dueMs < GIVE_UP_AFTER_MS) throw cause
     context.log.error({ row: stage.lease.row, cause }, 'a message could not be encoded, given up')
     const failures = waitingRecipients(context, message.id).map(({ id, address }) => ({
       recipientId: id,

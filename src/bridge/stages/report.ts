@@ -98,7 +98,7 @@ async function deliver(
       envelopeId: message.envelopeId,
     },
     recipients: recipients.map((recipient) => reported(recipient, kind)),
-    givesUpMs: kind === 'delayed' ? message.acceptedMs + GIVE_UP_AFTER_MS : null,
+    givesUpMs: kind === 'delayed' ? message.dueMs + GIVE_UP_AFTER_MS : null,
   })
   const sink = await context.store.beginSpool(account.id)
   await sink.write(bytes)

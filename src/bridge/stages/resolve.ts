@@ -32,7 +32,7 @@ export function createResolveStage(context: BridgeContext): Stage {
     const outboundId = Number(lease.row.slice(2))
     const message = outboundMessage(context.store.read, outboundId)
     if (message === undefined) return { kind: 'lease-lost' }
-    const ageMs = context.clock.now() - message.acceptedMs
+    const ageMs = context.clock.now() - message.dueMs
     const open = outboundRecipients(context.store.read, outboundId).filter(
       ({ state, copyId }) => state === 'unresolved' || (state === 'resolved' && copyId === null),
     )
@@ -64,7 +64,7 @@ async function resolveRecipient(
   message: OutboundMessage,
   recipient: OutboundRecipient,
 ): Promise<RecipientResolution | undefined> {
-  const gaveUp = context.clock.now() - message.acceptedMs >= GIVE_UP_AFTER_MS
+  const gaveUp = context.clock.now() - message.dueMs >= GIVE_UP_AFTER_MS
   const looked = recipient.pinned
     ? await refreshPinned(context, message, recipient)
     : await lookUpAddress(context, message, recipient)

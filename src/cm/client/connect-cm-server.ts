@@ -31,6 +31,8 @@ export interface CmClientEnvironment {
   /** Sessions are kept a few seconds for the next task; absent: each task has its own. */
   readonly sessions?: CmSessionPool
   readonly throttle?: UploadThrottle | undefined
+  /** Another way to a connection than the network, for tests. */
+  readonly openChannel?: (target: CmServerTarget) => Promise<ByteChannel>
 }
 
 export interface CmServerTarget {
@@ -103,8 +105,10 @@ interface Opening {
 
 async function openChannel(
   { target, route, timeouts }: Opening,
-  { proxies, resolveHost }: CmClientEnvironment,
+  environment: CmClientEnvironment,
 ): Promise<ByteChannel> {
+  if (environment.openChannel !== undefined) return environment.openChannel(target)
+  const { proxies, resolveHost } = environment
   const { host, port, judge, isolation } = target
   const { replyMs: timeoutMs } = timeouts
   if (route.kind === 'no-proxy') throw new CmProtocolError('no-proxy')

@@ -45,18 +45,41 @@ describe('parameters', () => {
     ).not.toThrow()
   })
 
+  it.each([
+    [{ HOLDFOR: '3600' }, { kind: 'for', seconds: 3600 }],
+    [{ HOLDUNTIL: '2026-11-26T18:00:00+01:00' }, { kind: 'until', ms: Date.UTC(2026, 10, 26, 17) }],
+  ])('reads %j (RFC 4865)', (parameters, hold) => {
+    checkMailParameters(parameters)
+    expect(mailFromCommand('a@b.c', parameters).hold).toEqual(hold)
+  })
+
+  it.each([
+    { HOLDFOR: '0' },
+    { HOLDFOR: '-1' },
+    { HOLDFOR: '31536001' },
+    { HOLDFOR: true as const },
+    { HOLDUNTIL: 'tomorrow' },
+    { HOLDUNTIL: '2026-11-26T18:00:00' },
+    { HOLDUNTIL: '2026-02-30T18:00:00Z' },
+    { HOLDFOR: '60', HOLDUNTIL: '2026-11-26T18:00:00Z' },
+  ])('refuses %j with 501', (parameters) => {
+    expect(() => checkMailParameters(parameters)).toThrow('501')
+  })
+
   it('becomes the port`s MAIL', () => {
     expect(mailFromCommand('a@b.c', { SIZE: '12', RET: 'full', ENVID: 'x y' })).toEqual({
       address: 'a@b.c',
       declaredBytes: 12,
       envelopeId: 'x y',
       returnContent: 'full',
+      hold: null,
     })
     expect(mailFromCommand('', {})).toEqual({
       address: '',
       declaredBytes: null,
       envelopeId: null,
       returnContent: null,
+      hold: null,
     })
   })
 
