@@ -8,6 +8,7 @@ import type { BlockType, CmBlocks, MergeDecision, PayloadSink, StoredBlock } fro
 import { CmAccountTable } from './cm-blocks-accounts.ts'
 import { inTransaction, openBlocksDatabase } from './cm-blocks-database.ts'
 import { PayloadFile } from './cm-blocks-payload.ts'
+import { CmRelayQueue } from './cm-relay.ts'
 import { DiskFullError, isDiskFull } from './errors.ts'
 
 /** The order in which types answer a GET of one key (CM wire S2). */
@@ -44,6 +45,8 @@ interface BlockRow {
  */
 export class CmBlockStore implements CmBlocks {
   readonly accounts: CmAccountTable
+  /** What waits to be sent to other servers. */
+  readonly relay: CmRelayQueue
   readonly #database: DatabaseSync
   readonly #payloadDirectory: string
   readonly #options: CmBlockStoreOptions
@@ -55,6 +58,7 @@ export class CmBlockStore implements CmBlocks {
     this.#payloadDirectory = layout.payloadDirectory
     this.#options = options
     this.accounts = new CmAccountTable(database, options.randomBytes)
+    this.relay = new CmRelayQueue(database, { directory, randomBytes: options.randomBytes })
     this.#sweepPayloads()
   }
 

@@ -33,6 +33,8 @@ export type SenderState =
 
 /** Everything our server sends to other servers, as the commands see it (CM wire 9.3, 9.4). */
 export interface CmRelay {
+  /** There is a server that gets a copy of everything; asked before an upload is handed over to be stored. */
+  readonly hasPeer: boolean
   /**
    * Takes a block of STORE PROXY to pass it on to each of its targets. DONE: it is durable. FAILED: it is malformed,
    * could never be stored at a target, names a target we do not send to, or there is no room.
