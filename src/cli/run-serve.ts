@@ -138,8 +138,9 @@ async function startOwnCmServer(
   const [address] = options.wanted.cmServer
   if (address === undefined) return []
   const { config, directory, log, onStored } = options
-  const authFile = config.cmServer.authFile === '' ? undefined : config.cmServer.authFile
-  const own = { directory: join(directory, 'cm-server'), address, authFile, log, onStored }
+  // The bridge goes on without it: its owner's mail program is no business of the server's administrator.
+  const onShutdown = (): void => log.warn({}, 'the CM server is back at the next start')
+  const own = { directory: join(directory, 'cm-server'), address, config, log, onStored, onShutdown }
   return [await startCmServer(own, context, stack)]
 }
 

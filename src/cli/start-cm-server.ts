@@ -1,92 +1,126 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import { duration } from '../base/clock.ts'
+import type { Config } from '../bridge/config.ts'
 import type { Log } from '../bridge/log.ts'
 import { DEFAULT_MAX_AGES } from '../cm/block-verdict.ts'
-import { AuthFileError, parseAuthFile } from '../cm/server/auth-file.ts'
+import { AddressQuotas } from '../cm/server/address-quotas.ts'
 import { judgeWith } from '../cm/server/block-judge.ts'
-import type { StoredNotice } from '../cm/server/context.ts'
+import type { CmServerContext, StoredNotice } from '../cm/server/context.ts'
+import { Notifier } from '../cm/server/notifier.ts'
 import { startCmServer as listenCmServer } from '../cm/server/start-cm-server.ts'
 import { createWorkerPool } from '../cm/workers/worker-pool.ts'
-import { loadCmServerCertificate } from '../net/install-certificates.ts'
-import { ListenError } from '../net/listen.ts'
-import { createServerTls } from '../net/server-tls.ts'
+import { createResolveTxt } from '../net/dns-txt.ts'
+import { ListenError, type Listener } from '../net/listen.ts'
 import { CmBlockStore } from '../store/cm-blocks.ts'
 import { portMessage } from './check-ports.ts'
-import { CliError, misuse } from './cli-error.ts'
+import { CliError } from './cli-error.ts'
+import { followAuthFile, followCertificate, followNotifyFile } from './cm-server-files.ts'
 import type { CliContext } from './context.ts'
 import { lockInstallation } from './installation.ts'
 import type { ServeAddress } from './serve-addresses.ts'
+import { sendBySmtp } from './smtp-notifications.ts'
 
 export interface StartCmServerOptions {
   /** Its own directory: blocks, accounts, certificate. */
   readonly directory: string
   readonly address: ServeAddress
-  /** In the reference's auth.txt format; undefined: `auth.txt` in the directory, when it is there. */
-  readonly authFile: string | undefined
+  readonly config: Config
   readonly log: Log
   readonly onStored: (block: StoredNotice) => void
+  /** The administrator's SHUTDOWN has ended the server (CM wire 7.3). */
+  readonly onShutdown: () => void
 }
 
 /** Threads that judge what is uploaded: proofs of work and foreign keys. */
 const JUDGE_THREADS = 1
 const PRUNE_EVERY_MS = duration.day
+/** One network gets a quarter of all places, but never less than a household needs (CM wire S9). */
+const PLACES_PER_NETWORK = 1 / 4
+const MIN_PLACES_PER_NETWORK = 64
 
 /** Runs our CM server on a directory of its own (design 12); returns where it listens. Throws CliError. */
 export async function startCmServer(
   options: StartCmServerOptions,
-  { clock, randomBytes }: CliContext,
+  context: CliContext,
   stack: AsyncDisposableStack,
 ): Promise<ServeAddress> {
   const { directory, address } = options
   const log = options.log.child({ part: 'cm-server' })
-  const holder = { pid: process.pid, startedAtMs: clock.now(), verb: 'cm-server', runDirectory: '' }
+  const holder = { pid: process.pid, startedAtMs: context.clock.now(), verb: 'cm-server', runDirectory: '' }
   const { lock } = lockInstallation(directory, holder)
   stack.defer(() => lock.release())
-  const certificate = await loadCmServerCertificate(directory, { names: [hostname()], nowMs: clock.now() })
-  const tls = createServerTls(certificate)
+  const stopping = Promise.withResolvers<void>()
+  const server = await composeServer({ ...options, log }, context, stack)
+  const listener = await openListener(
+    { ...server, onShutdown: () => stopping.resolve() },
+    { address, connections: options.config.cmServer.connections },
+  )
+  stack.defer(() => listener.closeAll())
+  void stopping.promise.then(async () => {
+    log.warn({}, 'the administrator has ended the server')
+    await listener.closeAll()
+    options.onShutdown()
+  })
+  const [open] = listener.addresses
+  return { host: address.host, port: open?.port ?? address.port, implicitTls: false }
+}
+
+/** What the sessions of the server share. */
+async function composeServer(
+  { directory, config, log, onStored }: StartCmServerOptions,
+  { clock, randomBytes }: CliContext,
+  stack: AsyncDisposableStack,
+): Promise<CmServerContext> {
+  const { cmServer, lookup } = config
+  const files = { directory, clock, log }
+  const certificate = await followCertificate(files, [hostname()])
+  stack.defer(certificate.end)
   const blocks = new CmBlockStore(directory, { clock, randomBytes })
   stack.defer(() => blocks.close())
-  const entries = readAuthFile(options)
-  if (entries !== undefined) await blocks.accounts.importFile(entries)
+  stack.defer(
+    await followAuthFile(files, cmServer.authFile, (entries) => blocks.accounts.importFile(entries)),
+  )
   const pool = createWorkerPool({ threads: JUDGE_THREADS, clock })
   stack.defer(() => pool.close())
   stack.defer(prunedDaily(blocks, clock, log))
-  const context = {
+  const notifier = new Notifier({ clock, randomBytes, send: sendBySmtp, log })
+  stack.defer(() => notifier.close())
+  stack.defer(await followNotifyFile(files, cmServer.notifyFile, notifier))
+  const { connections } = cmServer
+  return {
     blocks,
     accounts: blocks.accounts,
     judge: judgeWith(pool),
     clock,
-    tls: () => tls,
+    tls: certificate.tls,
     maxAges: DEFAULT_MAX_AGES,
     log,
-    onStored: options.onStored,
-  }
-  try {
-    const listener = await listenCmServer(context, { listen: [address] })
-    stack.defer(() => listener.closeAll())
-    const [open] = listener.addresses
-    return { host: address.host, port: open?.port ?? address.port, implicitTls: false }
-  } catch (error) {
-    if (error instanceof ListenError) throw new CliError(portMessage('cmServer', address, error))
-    throw error
+    quotas: new AddressQuotas(
+      clock,
+      Math.max(MIN_PLACES_PER_NETWORK, Math.floor(connections * PLACES_PER_NETWORK)),
+    ),
+    resolveTxt: cmServer.dnsTxt ? createResolveTxt({ resolvers: lookup.dnsResolvers }) : undefined,
+    isOpenRelay: cmServer.anonymousProxy,
+    onStored: (block) => {
+      notifier.noteStored(block)
+      onStored(block)
+    },
   }
 }
 
-function readAuthFile({
-  directory,
-  authFile,
-}: StartCmServerOptions): ReturnType<typeof parseAuthFile> | undefined {
-  const path = authFile ?? join(directory, 'auth.txt')
-  if (!existsSync(path)) {
-    if (authFile === undefined) return undefined
-    throw misuse(`${path}: no such account file`)
-  }
+async function openListener(
+  context: CmServerContext,
+  { address, connections }: { readonly address: ServeAddress; readonly connections: number },
+): Promise<Listener> {
   try {
-    return parseAuthFile(readFileSync(path, 'utf8'))
+    // Places of one address are counted by the quotas, which leave loopback alone.
+    return await listenCmServer(context, {
+      listen: [address],
+      maxConnections: connections,
+      maxConnectionsPerAddress: connections,
+    })
   } catch (error) {
-    if (error instanceof AuthFileError) throw misuse(`${path}: ${error.message}`)
+    if (error instanceof ListenError) throw new CliError(portMessage('cmServer', address, error))
     throw error
   }
 }

@@ -159,7 +159,7 @@ describe('cm-server', () => {
   })
 
   it.each([
-    [['--listen', 'nonsense'], '--listen nonsense: give HOST:PORT'],
+    [['--listen', 'nonsense'], 'cmServer.listen = "nonsense" (--set): give HOST:PORT'],
     [['--listen', '127.0.0.1:0', '--auth', '/does/not/exist'], '/does/not/exist: no such account file'],
   ])('refuses %j as misuse', async (args, message) => {
     const { exitCode, stderr } = await on('cm-server', ...args)
