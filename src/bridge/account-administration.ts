@@ -1,5 +1,5 @@
 import { claimAddress, isAddress } from '../cm/address.ts'
-import { CERTIFICATE_REFUSALS } from '../cm/certificate.ts'
+import { CERTIFICATE_REFUSALS, type CertificateRefusal } from '../cm/certificate.ts'
 import type { KeyId } from '../cm/ids.ts'
 import { generateKey, readSecretKey } from '../cm/openpgp/secret-keys.ts'
 import type { SecretKey } from '../cm/secret-key.ts'
@@ -113,7 +113,7 @@ async function secretKeyOf(
     }
   }
   if (read.kind === 'refused') {
-    return { kind: 'refused', reason: `the key file cannot be used: ${CERTIFICATE_REFUSALS[read.reason]}` }
+    return { kind: 'refused', reason: keyFileComplaint(read.reason) }
   }
   const { certificate } = read.secretKey
   const addresses = certificate.userIds.filter(({ revoked }) => !revoked).map((id) => id.address)
@@ -131,6 +131,12 @@ async function secretKeyOf(
       return { kind: 'refused', reason: `the key cannot ${use} (${can.reason}): renew it, or use another` }
   }
   return { kind: 'ok', secretKey: read.secretKey }
+}
+
+function keyFileComplaint(reason: CertificateRefusal): string {
+  return reason === 'not-a-key'
+    ? 'the key file holds no OpenPGP secret key in ASCII armor: make it with "gpg --armor --export-secret-keys ADDRESS"'
+    : `the key file cannot be used: ${CERTIFICATE_REFUSALS[reason]}`
 }
 
 /** The short name is the local part; whoever comes second with it has none but the address. */

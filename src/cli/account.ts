@@ -1,22 +1,27 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { Command } from 'commander'
+import { registerAccountPassword } from './account-password.ts'
+import { registerAccountSet } from './account-set.ts'
+import { registerAccountShow } from './account-show.ts'
 import type { AccountAddArgs, AccountAddResult, AccountRemoveArgs } from './account-verbs.ts'
 import { misuse } from './cli-error.ts'
-import { type CliContext, type CommonFlags, printResult } from './context.ts'
+import { type CliContext, type CommonFlags, printResult, settingsOf } from './context.ts'
 import { readAccounts } from './read-accounts.ts'
+import { secretFlag } from './secret-flag.ts'
 import { runWritingVerb } from './writing-verb.ts'
 
 interface AddFlags extends CommonFlags {
   readonly name?: string
   readonly server?: readonly string[]
   readonly authKey?: string
+  readonly authKeyFile?: string
   readonly key?: string
 }
 
 /** Octets of a secret key file; the same bound as for any key (design 9). */
 const MAX_KEY_FILE_BYTES = 256 * 1024
 
-/** `cmbridge account add|list|remove` */
+/** `cmbridge account add|list|show|set|password|remove` */
 export function registerAccount(program: Command, context: CliContext): void {
   const account = program.command('account').description('the addresses this bridge has mail for')
   account
@@ -25,6 +30,7 @@ export function registerAccount(program: Command, context: CliContext): void {
     .option('--name <text>', 'your name as others see it')
     .option('--server <host:port,…>', 'your Confidant Mail servers, the preferred one first', collectServers)
     .option('--auth-key <key>', 'the authentication key you got from the server')
+    .option('--auth-key-file <file>', 'the same from the first line of a file')
     .option('--key <file>', 'your OpenPGP secret key, ASCII-armored')
     .action((address: string, _flags: unknown, command: Command) =>
       addAccount(context, command.optsWithGlobals<AddFlags>(), address),
@@ -35,6 +41,9 @@ export function registerAccount(program: Command, context: CliContext): void {
     .action((_flags: unknown, command: Command) =>
       listAccounts(context, command.optsWithGlobals<CommonFlags>()),
     )
+  registerAccountShow(account, context)
+  registerAccountSet(account, context)
+  registerAccountPassword(account, context)
   account
     .command('remove <account>')
     .description('remove an account, its key and its mail from this bridge')
@@ -48,7 +57,7 @@ async function addAccount(context: CliContext, flags: AddFlags, address: string)
     address,
     displayName: flags.name ?? '',
     servers: flags.server ?? [],
-    authKey: flags.authKey ?? null,
+    authKey: secretFlag('--auth-key', flags.authKey, flags.authKeyFile) ?? null,
     secretKeyArmor: flags.key === undefined ? null : readKeyFile(flags.key),
   }
   const result = (await runWritingVerb(context, flags, { verb: 'account add', args })) as AccountAddResult
@@ -64,6 +73,7 @@ async function addAccount(context: CliContext, flags: AddFlags, address: string)
 }
 
 function listAccounts(context: CliContext, flags: CommonFlags): void {
+  settingsOf(context, flags)
   const accounts = readAccounts(context, flags)
   printResult(context, flags, {
     json: accounts,

@@ -4,7 +4,7 @@ import { readStatus } from '../bridge/read-status.ts'
 import { directoryLayout } from '../store/database-file.ts'
 import { openStoreForReading } from '../store/open-store.ts'
 import { CliError } from './cli-error.ts'
-import { type CliContext, type CommonFlags, dataDirectory, printResult } from './context.ts'
+import { type CliContext, type CommonFlags, dataDirectory, printResult, settingsOf } from './context.ts'
 import { findRunningBridge, type RunningBridge } from './running-bridge.ts'
 
 /** `cmbridge status`: does it run, what waits, what fails. */
@@ -19,6 +19,8 @@ export function registerStatus(program: Command, context: CliContext): void {
 
 async function printStatus(context: CliContext, flags: CommonFlags): Promise<void> {
   const directory = dataDirectory(context, flags)
+  // Only checked: a bridge that does not start because of a wrong setting must not look well here.
+  settingsOf(context, flags)
   if (!existsSync(directoryLayout(directory).databasePath)) {
     throw new CliError(`${directory} is not set up yet: run "cmbridge init"`)
   }
