@@ -29,7 +29,7 @@ export interface CmClientEnvironment {
   /** Absent: every server but `.onion` and `.i2p` ones is reached directly. */
   readonly proxies?: CmProxies
   /** Sessions are kept a few seconds for the next task; absent: each task has its own. */
-  readonly sessions?: CmSessionPool
+  readonly sessions?: CmSessionPool | undefined
   readonly throttle?: UploadThrottle | undefined
   /** Another way to a connection than the network, for tests. */
   readonly openChannel?: (target: CmServerTarget) => Promise<ByteChannel>

@@ -24,9 +24,12 @@ export interface RelayOptions {
   readonly randomInt: RandomInt
   readonly log: RelayLog
   /** How other servers are reached: proxies, time-outs, DNS. Certificates are remembered in the queue's database. */
-  readonly client: Omit<CmClientEnvironment, 'clock' | 'certificateMemory' | 'sessions'>
+  readonly client: Pick<
+    CmClientEnvironment,
+    'resolveHost' | 'authorities' | 'timeouts' | 'proxies' | 'throttle'
+  >
   /** `host:port` word for word that may be sent to although they are not public: our own listener, the owner's list. */
-  readonly allowedHostPorts: Iterable<string>
+  readonly allowedHostPorts: () => Iterable<string>
   readonly peer?: ReplicationPeer | undefined
   readonly room?: QueueRoom
   /** Milliseconds to wait after n failures in a row; the reference's `retry_schedule`. */
@@ -43,13 +46,19 @@ export interface RunningRelay extends CmRelay {
 /** Starts everything our server sends to other servers (CM wire 9.3, 9.4). */
 export function startRelay(options: RelayOptions): RunningRelay {
   const { queue, clock, log, peer, room = DEFAULT_ROOM } = options
-  const environment = { ...options.client, clock, certificateMemory: reportingChanges(queue, log) }
+  const environment = {
+    ...options.client,
+    // A server is told all there is for it at once, and sees the end: others begin to pass on then (CM wire 9.4).
+    sessions: undefined,
+    clock,
+    certificateMemory: reportingChanges(queue, log),
+  }
   const loop = new RelayLoop(
     {
       queue,
       blocks: options.blocks,
       environment,
-      judge: publicAddressesExcept(options.allowedHostPorts),
+      judge: (address) => publicAddressesExcept(options.allowedHostPorts())(address),
       randomInt: options.randomInt,
       clock,
       log,
