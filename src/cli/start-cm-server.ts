@@ -4,6 +4,7 @@ import type { Config } from '../bridge/config.ts'
 import type { Log } from '../bridge/log.ts'
 import { DEFAULT_MAX_AGES } from '../cm/block-verdict.ts'
 import { AddressQuotas } from '../cm/server/address-quotas.ts'
+import { tellPeer } from '../cm/server/administer.ts'
 import { judgeWith } from '../cm/server/block-judge.ts'
 import type { CmServerContext, StoredNotice } from '../cm/server/context.ts'
 import { Notifier } from '../cm/server/notifier.ts'
@@ -17,8 +18,10 @@ import { CliError } from './cli-error.ts'
 import { followAuthFile, followCertificate, followNotifyFile } from './cm-server-files.ts'
 import type { CliContext } from './context.ts'
 import { lockInstallation } from './installation.ts'
+import type { OwnCmAccounts } from './own-cm-server.ts'
 import type { ServeAddress } from './serve-addresses.ts'
 import { sendBySmtp } from './smtp-notifications.ts'
+import { type StartCmRelayOptions, startCmRelay } from './start-cm-relay.ts'
 
 export interface StartCmServerOptions {
   /** Its own directory: blocks, accounts, certificate. */
@@ -38,19 +41,26 @@ const PRUNE_EVERY_MS = duration.day
 const PLACES_PER_NETWORK = 1 / 4
 const MIN_PLACES_PER_NETWORK = 64
 
-/** Runs our CM server on a directory of its own (design 12); returns where it listens. Throws CliError. */
+export interface StartedCmServer {
+  /** Where it listens. */
+  readonly address: ServeAddress
+  readonly accounts: OwnCmAccounts
+}
+
+/** Runs our CM server on a directory of its own (design 12). Throws CliError. */
 export async function startCmServer(
   options: StartCmServerOptions,
   context: CliContext,
   stack: AsyncDisposableStack,
-): Promise<ServeAddress> {
+): Promise<StartedCmServer> {
   const { directory, address } = options
   const log = options.log.child({ part: 'cm-server' })
   const holder = { pid: process.pid, startedAtMs: context.clock.now(), verb: 'cm-server', runDirectory: '' }
   const { lock } = lockInstallation(directory, holder)
   stack.defer(() => lock.release())
   const stopping = Promise.withResolvers<void>()
-  const server = await composeServer({ ...options, log }, context, stack)
+  let listensAt = address
+  const server = await composeServer({ ...options, log, listensAt: () => listensAt }, context, stack)
   const listener = await openListener(
     { ...server, onShutdown: () => stopping.resolve() },
     { address, connections: options.config.cmServer.connections },
@@ -62,15 +72,29 @@ export async function startCmServer(
     options.onShutdown()
   })
   const [open] = listener.addresses
-  return { host: address.host, port: open?.port ?? address.port, implicitTls: false }
+  listensAt = { ...address, port: open?.port ?? address.port }
+  return {
+    address: listensAt,
+    accounts: {
+      newAuthKey: () => server.accounts.newAuthKey(),
+      assign: (entries) => server.accounts.assign(entries, tellPeer(server)),
+    },
+  }
 }
 
 /** What the sessions of the server share. */
 async function composeServer(
-  { directory, config, log, onStored }: StartCmServerOptions,
-  { clock, randomBytes }: CliContext,
+  {
+    directory,
+    config,
+    log,
+    onStored,
+    listensAt,
+  }: StartCmServerOptions & Pick<StartCmRelayOptions, 'listensAt'>,
+  context: CliContext,
   stack: AsyncDisposableStack,
 ): Promise<CmServerContext> {
+  const { clock, randomBytes } = context
   const { cmServer, lookup } = config
   const files = { directory, clock, log }
   const certificate = await followCertificate(files, [hostname()])
@@ -82,6 +106,8 @@ async function composeServer(
   )
   const pool = createWorkerPool({ threads: JUDGE_THREADS, clock })
   stack.defer(() => pool.close())
+  const judge = judgeWith(pool)
+  const relay = startCmRelay({ config, blocks, judge, log, listensAt }, context, stack)
   stack.defer(prunedDaily(blocks, clock, log))
   const notifier = new Notifier({ clock, randomBytes, send: sendBySmtp, log })
   stack.defer(() => notifier.close())
@@ -90,7 +116,8 @@ async function composeServer(
   return {
     blocks,
     accounts: blocks.accounts,
-    judge: judgeWith(pool),
+    judge,
+    relay,
     clock,
     tls: certificate.tls,
     maxAges: DEFAULT_MAX_AGES,
