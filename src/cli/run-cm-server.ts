@@ -16,7 +16,7 @@ export async function runCmServer(context: CliContext, flags: CommonFlags): Prom
   await checkPorts({ smtp: [], imap: [], cmServer: [address] })
   const shutDown = Promise.withResolvers<void>()
   await using stack = new AsyncDisposableStack()
-  const opened = await startCmServer(
+  const { address: opened } = await startCmServer(
     {
       directory: dataDirectory(context, flags),
       address,

@@ -16,10 +16,11 @@ import { startControlServer } from './control-server.ts'
 import { instanceId, lockInstallation, openCertificates } from './installation.ts'
 import { createLog } from './log.ts'
 import { openQueue } from './open-queue.ts'
+import { runningCmServer } from './own-cm-server.ts'
 import { pollOwners } from './poll-owners.ts'
 import { openRunDirectory } from './run-directory.ts'
 import { configuredAddresses, type ServeAddress, type ServeAddresses } from './serve-addresses.ts'
-import { type StartCmServerOptions, startCmServer } from './start-cm-server.ts'
+import { type StartCmServerOptions, type StartedCmServer, startCmServer } from './start-cm-server.ts'
 import { startListeners } from './start-listeners.ts'
 
 /** Milliseconds for an orderly end; then the process ends anyway, and the next start takes up what was left. */
@@ -86,7 +87,8 @@ async function compose(
   )
   const own = { config, directory, log, wanted, onStored: (block: StoredNotice) => onStored(block) }
   const cmServer = await startOwnCmServer(context, own, stack)
-  const bridge = await startBridge({ store, queue, config, clock, randomBytes, log })
+  const ownCmServer = cmServer && runningCmServer(config, cmServer.address.port, cmServer.accounts)
+  const bridge = await startBridge({ store, queue, config, clock, randomBytes, log, ownCmServer })
   stack.defer(() => bridge.close())
   onJobsLost = () => {
     bridge.reconcile().catch((cause: unknown) => log.error({ cause }, 'the reconciler failed'))
@@ -96,7 +98,7 @@ async function compose(
     { bridge, addresses: wanted, leaf: certificates.leaf, config, clock, log },
     stack,
   )
-  const addresses = { ...opened, cmServer }
+  const addresses = { ...opened, cmServer: cmServer === undefined ? [] : [cmServer.address] }
   const verbs = {
     ...accountVerbs(bridge.accounts),
     ...certificateVerbs(store),
@@ -134,14 +136,14 @@ async function startOwnCmServer(
   options: Pick<ComposeOptions, 'config' | 'directory' | 'log'> &
     Pick<StartCmServerOptions, 'onStored'> & { readonly wanted: ServeAddresses },
   stack: AsyncDisposableStack,
-): Promise<readonly ServeAddress[]> {
+): Promise<StartedCmServer | undefined> {
   const [address] = options.wanted.cmServer
-  if (address === undefined) return []
+  if (address === undefined) return undefined
   const { config, directory, log, onStored } = options
   // The bridge goes on without it: its owner's mail program is no business of the server's administrator.
   const onShutdown = (): void => log.warn({}, 'the CM server is back at the next start')
   const own = { directory: join(directory, 'cm-server'), address, config, log, onStored, onShutdown }
-  return [await startCmServer(own, context, stack)]
+  return await startCmServer(own, context, stack)
 }
 
 /** For people. */

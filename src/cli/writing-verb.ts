@@ -11,6 +11,7 @@ import { askRunningBridge } from './control-client.ts'
 import type { ControlRequest, ControlVerbs } from './control-protocol.ts'
 import { heldMessage } from './held-message.ts'
 import { makeDataDirectory } from './installation.ts'
+import { idleCmServer } from './own-cm-server.ts'
 
 /** Milliseconds to wait for another short verb, or for a bridge that is starting or ending. */
 const LOCK_WAIT_MS = 10_000
@@ -26,8 +27,8 @@ export async function runWritingVerb(
   request: ControlRequest,
 ): Promise<unknown> {
   const directory = dataDirectory(context, flags)
-  // Only checked, so that a wrong setting is told before anything is written.
-  settingsOf(context, flags)
+  // Checked first, so that a wrong setting is told before anything is written.
+  const config = settingsOf(context, flags)
   makeDataDirectory(directory)
   const giveUpAt = context.clock.now() + LOCK_WAIT_MS
   for (;;) {
@@ -47,7 +48,9 @@ export async function runWritingVerb(
       const { clock, randomBytes } = context
       const store = await openStore({ directory, clock, randomBytes, onFailure: () => undefined })
       try {
-        const accounts = createAccountAdministration({ store, clock, randomBytes, log: silentLog })
+        const ownCmServer = idleCmServer(context, directory, config)
+        const own = { store, clock, randomBytes, log: silentLog, ownCmServer }
+        const accounts = createAccountAdministration(own)
         const verbs: ControlVerbs = { ...accountVerbs(accounts), ...certificateVerbs(store) }
         const verb = verbs[request.verb]
         if (verb === undefined) throw new Error(`no such verb: ${request.verb}`)
