@@ -1,7 +1,6 @@
 import { claimAddress, isAddress } from '../cm/address.ts'
-import { CERTIFICATE_REFUSALS, type CertificateRefusal } from '../cm/certificate.ts'
 import type { KeyId } from '../cm/ids.ts'
-import { generateKey, readSecretKey } from '../cm/openpgp/secret-keys.ts'
+import { generateKey } from '../cm/openpgp/secret-keys.ts'
 import type { SecretKey } from '../cm/secret-key.ts'
 import { accountByLogin, loadAuthKey } from '../store/account-queries.ts'
 import { createAccount, type NewAccount, type NewAccountOutcome } from '../store/accounts.ts'
@@ -18,6 +17,7 @@ import type {
   RemoveAccountOutcome,
 } from './bridge.ts'
 import { givenAuthKey, withdrawAuthKey } from './own-cm-server.ts'
+import { carriesAddress, keyComplaint, type OwnSecretKeyOutcome, readOwnSecretKey } from './own-secret-key.ts'
 
 export interface AccountAdministrationOptions
   extends Pick<BridgeOptions, 'store' | 'clock' | 'randomBytes' | 'log' | 'ownCmServer'> {
@@ -92,51 +92,25 @@ function complaintAbout({ address, displayName, servers, authKey }: NewAccountRe
   return displayNameComplaint(displayName) ?? serversComplaint(servers) ?? authKeyComplaint(authKey)
 }
 
-type KeyOutcome =
-  | { readonly kind: 'ok'; readonly secretKey: SecretKey }
-  | { readonly kind: 'refused'; readonly reason: string }
-
 /** The key that was given, if it fits the address; else a new one. */
 async function secretKeyOf(
   { clock }: AccountAdministrationOptions,
-  { address, displayName, secretKeyArmor }: NewAccountRequest,
-): Promise<KeyOutcome> {
+  { address, displayName, secretKeyArmor, passphrase }: NewAccountRequest,
+): Promise<OwnSecretKeyOutcome> {
   const nowMs = clock.now()
   if (secretKeyArmor === undefined) {
     return { kind: 'ok', secretKey: await generateKey({ name: displayName, address, nowMs }) }
   }
-  const read = await readSecretKey(secretKeyArmor.reveal(), { nowMs })
-  if (read.kind === 'locked') {
-    return {
-      kind: 'refused',
-      reason: 'the key file has a passphrase: export the key without one, add it, and delete the file',
-    }
-  }
-  if (read.kind === 'refused') {
-    return { kind: 'refused', reason: keyFileComplaint(read.reason) }
-  }
-  const { certificate } = read.secretKey
-  const addresses = certificate.userIds.filter(({ revoked }) => !revoked).map((id) => id.address)
-  if (!addresses.some((one) => one !== undefined && claimAddress(one) === address)) {
-    return {
-      kind: 'refused',
-      reason: `the key does not carry ${address}: add a user id with it (gpg --quick-add-uid)`,
-    }
-  }
-  for (const [use, can] of [
-    ['sign', certificate.canSign],
-    ['encrypt', certificate.canEncrypt],
-  ] as const) {
-    if (can.kind === 'no')
-      return { kind: 'refused', reason: `the key cannot ${use} (${can.reason}): renew it, or use another` }
-  }
-  return { kind: 'ok', secretKey: read.secretKey }
-}
-
-function keyFileComplaint(reason: CertificateRefusal): string {
-  return reason === 'not-a-key'
-    ? 'the key file holds no OpenPGP secret key in ASCII armor: make it with "gpg --armor --export-secret-keys ADDRESS"'
-    : `the key file cannot be used: ${CERTIFICATE_REFUSALS[reason]}`
+  const given = await readOwnSecretKey({
+    text: secretKeyArmor,
+    passphrase,
+    nowMs,
+    isMeant: (certificate) => carriesAddress(certificate, address),
+    meant: `that of ${address}`,
+  })
+  if (given.kind === 'refused') return given
+  const complaint = await keyComplaint(given.secretKey, { address, nowMs })
+  return complaint === undefined ? given : { kind: 'refused', reason: complaint }
 }
 
 /** The short name is the local part; whoever comes second with it has none but the address. */

@@ -7,6 +7,7 @@ import type { AppPasswordScope } from '../store/app-password.ts'
 import type { Store } from '../store/open-store.ts'
 import type { Config } from './config.ts'
 import type { JobQueue } from './job-queue.ts'
+import type { KeyAdministration } from './key-administration.ts'
 import type { Log } from './log.ts'
 import type { OwnCmServer } from './own-cm-server.ts'
 
@@ -15,6 +16,7 @@ export interface Bridge {
   readonly authenticator: Authenticator
   readonly submission: Submission
   readonly accounts: AccountAdministration
+  readonly keys: KeyAdministration
   /** The queue lost its jobs (a damaged Redis directory was set aside): adds them again from the rows. */
   reconcile(): Promise<void>
   /** Looks for new mail of an account at once: its CM server is ours and just stored something (design 8.1). */
@@ -55,6 +57,8 @@ export interface NewAccountRequest {
   readonly authKey: Secret<string> | undefined
   /** An armored OpenPGP secret key to use; undefined makes a new one. */
   readonly secretKeyArmor: Secret<string> | undefined
+  /** Of that key; undefined when it has none. */
+  readonly passphrase?: Secret<string> | undefined
 }
 
 export type AddAccountOutcome =

@@ -16,6 +16,7 @@ import { tellCertificateChange } from './certificate-notices.ts'
 import { createCmKeyLookup } from './cm-key-lookup.ts'
 import { ConnectedAccounts } from './connected-accounts.ts'
 import { startHousekeeping } from './housekeeping.ts'
+import { createKeyAdministration } from './key-administration.ts'
 import { lookupSettings } from './lookup/lookup-settings.ts'
 import { createSentPolicy } from './sent-policy.ts'
 import { createAcknowledgeStage } from './stages/acknowledge.ts'
@@ -27,6 +28,7 @@ import { createPollStage } from './stages/poll.ts'
 import { createPostStage } from './stages/post.ts'
 import { createDelayReportStage, createReportStage } from './stages/report.ts'
 import { createResolveStage } from './stages/resolve.ts'
+import { createRotateStage } from './stages/rotate.ts'
 import { createSentCopyStage } from './stages/sent-copy.ts'
 import { createSubmission } from './submission.ts'
 import { StageWorker } from './worker.ts'
@@ -74,6 +76,7 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     pollMs: config.poll.seconds * 1000,
     isConnected: (accountId) => connected.has(accountId),
     privateServers: config.cm.privateServers,
+    postByProxy: config.cm.postByProxy,
   }
   const context: BridgeContext = { ...base, lookup: createCmKeyLookup(base, lookupSettings(config)) }
   const worker = createWorker(context, options)
@@ -151,6 +154,7 @@ function createFrontEnds(parts: FrontEndParts): Omit<Bridge, 'reconcile' | 'clos
       onAdded: async (accountId) => enqueue(await scheduleAccount(context, accountId)),
       onDue: enqueue,
     }),
+    keys: createKeyAdministration({ store, clock, randomBytes, onDue: enqueue }),
     async pollNow(login) {
       const account = accountByLogin(store.read, login)
       if (account !== undefined) wake(pollRow(account.id))
@@ -180,11 +184,12 @@ function createWorker(context: BridgeContext, { queue, config }: BridgeOptions):
       decode: createDecodeStage(context),
       acknowledge: createAcknowledgeStage(context),
       announce: createAnnounceStage(context),
+      rotate: createRotateStage(context),
     },
   })
 }
 
-/** Every account has its two rows that never end; after a crash between adding an account and this they are made here. */
+/** Every account has its rows that never end; after a crash between adding an account and this they are made here. */
 async function scheduleAccounts(context: BridgeContext): Promise<void> {
   for (const { id } of listAccounts(context.store.read)) await scheduleAccount(context, id)
 }
@@ -193,6 +198,7 @@ async function scheduleAccount(context: BridgeContext, accountId: AccountId): Pr
   const rows = [
     { row: pollRow(accountId), stage: 'poll' },
     { row: announceRow(accountId), stage: 'announce' },
+    { row: `rotate${accountId}`, stage: 'rotate' },
   ]
   const due: DueWork[] = []
   for (const { row, stage } of rows) {

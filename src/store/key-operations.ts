@@ -1,4 +1,5 @@
 import type { KeyId } from '../cm/ids.ts'
+import { announceRow } from './account-network-operations.ts'
 import type { SealedValue } from './account-operations.ts'
 import type { AccountId } from './ids.ts'
 import type { WriteTransaction } from './operation.ts'
@@ -42,9 +43,4 @@ export const keyOperations = {
     const due = wakeRow(tx, announceRow(accountId))
     return { kind: 'ok', due: due === undefined ? [] : [due] }
   },
-}
-
-/** The row of the account's announcements. */
-export function announceRow(accountId: AccountId): string {
-  return `announce${accountId}`
 }

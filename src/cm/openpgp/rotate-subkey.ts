@@ -29,7 +29,8 @@ export async function rotateEncryptionSubkey(secretKey: SecretKey, nowMs: number
     return { kind: 'no-primary' }
   const options = subkeyOptions(key)
   if (options === undefined) return { kind: 'unsupported', algorithm: secretKey.certificate.algorithm }
-  const date = new Date(nowMs)
+  // A clock that was set back a little makes no subkey that is older than its primary key.
+  const date = new Date(Math.max(nowMs, Number(key.getCreationTime())))
   for (const { subkey, revokedMs } of await encryptionSubkeys(key)) {
     if (revokedMs !== undefined) continue
     const reason = { flag: openpgp.enums.reasonForRevocation.keySuperseded }
@@ -41,7 +42,7 @@ export async function rotateEncryptionSubkey(secretKey: SecretKey, nowMs: number
   const read = await parseCertificate(rotated.toPublic().write(), nowMs)
   const newest = rotated.subkeys.at(-1)
   if (read.kind === 'refused' || newest === undefined) throw new Error('the rotated key cannot be read back')
-  const encryptsTo = await rotated.getEncryptionKey(undefined, date, undefined, FULL_SETTINGS)
+  const encryptsTo = await rotated.getEncryptionKey(undefined, null, undefined, FULL_SETTINGS)
   if (encryptsTo.getFingerprint() !== newest.getFingerprint()) {
     throw new Error('the rotated key would not be encrypted to its new subkey')
   }

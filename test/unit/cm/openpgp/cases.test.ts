@@ -155,9 +155,10 @@ describe('K07: SHA-1', () => {
 
   async function signedWith(hash: openpgp.enums.hash, type: 'binary' | 'text'): Promise<openpgp.Signature> {
     const signed: unknown = await openpgp.sign({
-      message: await openpgp.createMessage(
-        type === 'text' ? { text: 'Type: test' } : { binary: Buffer.from('content') },
-      ),
+      message:
+        type === 'text'
+          ? await openpgp.createMessage({ text: 'Type: test' })
+          : await openpgp.createMessage({ binary: Buffer.from('content') }),
       signingKeys: await openpgp.readPrivateKey({ armoredKey: textOf('K07-secret.asc') }),
       detached: true,
       format: 'object',
