@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import type { Clock } from '../../src/base/clock.ts'
 import { DEFAULT_MAX_AGES } from '../../src/cm/block-verdict.ts'
 import { judgeWith } from '../../src/cm/server/block-judge.ts'
 import type { CmServerContext, StoredNotice } from '../../src/cm/server/context.ts'
+import { type RelayOptions, startRelay } from '../../src/cm/server/relay/start-relay.ts'
 import { type CmServerListenOptions, startCmServer } from '../../src/cm/server/start-cm-server.ts'
 import { createWorkerPool } from '../../src/cm/workers/worker-pool.ts'
 import { CmBlockStore } from '../../src/store/cm-blocks.ts'
@@ -27,15 +28,19 @@ export interface TestCmServerOptions {
   /** Milliseconds; the machine's time when absent. */
   readonly nowMs?: number
   readonly clock?: Clock
+  /** Owned by the caller, so that a server can start again on it; a temporary one when absent. */
+  readonly directory?: string
   /** Auth key → user id. */
   readonly accounts?: Readonly<Record<string, string>>
   readonly listen?: Partial<CmServerListenOptions>
   readonly context?: (context: CmServerContext) => CmServerContext
+  /** It passes blocks on: to itself, and to what is given here. */
+  readonly relay?: Partial<RelayOptions>
 }
 
 /** Our CM server on a loopback port with a real store in a temporary directory and real worker threads. */
 export async function startTestCmServer(options: TestCmServerOptions = {}): Promise<TestCmServer> {
-  const directory = mkdtempSync(join(tmpdir(), 'cmb-cm-server-'))
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'cmb-cm-server-'))
   const { nowMs } = options
   const clock = options.clock ?? realClock(nowMs === undefined ? Date.now : () => nowMs)
   const store = new CmBlockStore(directory, { clock, randomBytes })
@@ -45,31 +50,50 @@ export async function startTestCmServer(options: TestCmServerOptions = {}): Prom
   const stored: StoredNotice[] = []
   const errors: unknown[] = []
   const tls = await testServerTls()
+  const log = { debug: () => undefined, error: ({ cause }: { cause?: unknown }) => errors.push(cause) }
+  const judge = judgeWith(pool)
+  let port = 0
+  const relay =
+    options.relay &&
+    startRelay({
+      queue: store.relay,
+      blocks: store,
+      judge,
+      clock,
+      randomInt: (below) => randomInt(below),
+      log: { ...log, info: () => undefined, warn: () => undefined },
+      client: {},
+      allowedHostPorts: () => [`127.0.0.1:${port}`],
+      ...options.relay,
+    })
   const context: CmServerContext = {
     blocks: store,
     accounts: store.accounts,
-    judge: judgeWith(pool),
+    judge,
+    relay,
     clock,
     tls: () => tls,
     maxAges: DEFAULT_MAX_AGES,
-    log: { debug: () => undefined, error: ({ cause }) => errors.push(cause) },
+    log,
     onStored: (notice) => stored.push(notice),
   }
   const listener = await startCmServer(options.context?.(context) ?? context, {
     listen: [{ host: '127.0.0.1', port: 0 }],
     ...options.listen,
   })
+  port = listener.addresses[0]!.port
   return {
-    port: listener.addresses[0]!.port,
+    port,
     directory,
     store,
     stored,
     errors,
     async close() {
       await listener.closeAll()
+      await relay?.close()
       await pool.close()
       store.close()
-      rmSync(directory, { recursive: true })
+      if (options.directory === undefined) rmSync(directory, { recursive: true })
     },
   }
 }

@@ -36,6 +36,7 @@ describe('CM dialogs', () => {
     const server = await startTestCmServer({
       nowMs: NOW_MS,
       accounts: ACCOUNTS,
+      relay: {},
       context: (context) => ({
         ...context,
         resolveTxt: async (domain) => NAMES[domain] ?? { kind: 'none' },
