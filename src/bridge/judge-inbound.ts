@@ -9,13 +9,14 @@ import { type Disposition, decideDisposition, type WorkResult } from '../cm/mess
 import { type JudgedMessage, judgeMessage } from '../cm/message/judge-message.ts'
 import { isSameAddress } from '../mail/address.ts'
 import type { Account } from '../store/account-queries.ts'
-import type { ContactRecord } from '../store/contact-operations.ts'
-import { addressesOfKey, contactByKeyId } from '../store/contact-queries.ts'
+import type { ContactRecord, StoredTrust } from '../store/contact-operations.ts'
+import { addressesOfKey, contactByKeyId, vouchedAddresses } from '../store/contact-queries.ts'
 import type { InboundMessage } from '../store/inbound-queries.ts'
 import type { BridgeContext } from './bridge-context.ts'
+import type { UnusableKey } from './key-lookup.ts'
 import type { IncomingVerdict } from './render/incoming-headers.ts'
 import { timed } from './timed.ts'
-import { contactsOf, trustWord } from './trust.ts'
+import { contactsOf, ownTrust, trustWord } from './trust.ts'
 
 /** Who wrote an inbound message, how far the key is trusted, and where the message goes (design 8.4, 8.5, 8.8, 9). */
 
@@ -28,6 +29,8 @@ export interface Sender {
   /** Date of the announcement, milliseconds. */
   readonly announcedMs: number
   readonly firstSeenMs: number
+  /** Its owner revoked it: this armored certificate says so. */
+  readonly revokedCertificate?: string
 }
 
 export interface JudgedInbound {
@@ -65,7 +68,7 @@ export async function judgeInbound(context: BridgeContext, given: Given): Promis
   const rivals =
     found.sender === undefined ? NO_RIVALS : await findRivals(context, given.account, found.sender)
   const contacts = [...found.contacts, ...rivals.contacts]
-  const sender = newest(found.sender, contacts)
+  const sender = withRevocation(newest(found.sender, contacts), rivals.unusable)
   const judgment = await judgeMessage(given.opened, {
     owner: given.account.keyId,
     certificates: certificatesOf(context, given, sender),
@@ -79,7 +82,10 @@ export async function judgeInbound(context: BridgeContext, given: Given): Promis
     judgment,
     collidingKeys: rivals.keyIds,
   })
-  if (found.sender === undefined) return { kind: 'sender-unknown', reason: found.reason, judged }
+  const isHopeless = found.keyProblem?.isKeysFault === true
+  if (found.sender === undefined && !isHopeless) {
+    return { kind: 'sender-unknown', reason: found.reason, judged }
+  }
   return { kind: 'judged', judged, heldUntilMs: judgment.verdict.heldUntilMs }
 }
 
@@ -90,8 +96,16 @@ function newest(sender: Sender | undefined, contacts: readonly ContactRecord[]):
   return { ...fresh, firstSeenMs: sender.firstSeenMs }
 }
 
+/** A key that was revoked meanwhile signs nothing any more, although what we keep of it does not say so yet. */
+function withRevocation(sender: Sender | undefined, unusable: readonly UnusableKey[]): Sender | undefined {
+  const revoked = unusable.find(({ keyId }) => keyId === sender?.keyId)?.revokedCertificate
+  return sender === undefined || revoked === undefined ? sender : { ...sender, revokedCertificate: revoked }
+}
+
 interface FoundSender {
   readonly sender: Sender | undefined
+  /** Its key was found and cannot be used. */
+  readonly keyProblem?: UnusableKey | undefined
   readonly contacts: readonly ContactRecord[]
   readonly reason: string
 }
@@ -111,16 +125,18 @@ async function findSender(context: BridgeContext, { account, opened }: Given): P
   if (contact !== undefined) {
     return { sender: { ...contact, firstSeenMs: context.clock.now() }, contacts: [contact], reason: '' }
   }
+  const keyProblem = outcome.unusable[0]
   const reason = outcome.kind === 'unreachable' ? outcome.reason : 'the key of the sender is not announced'
-  return { sender: undefined, contacts: [], reason }
+  return { sender: undefined, contacts: [], reason: keyProblem?.reason ?? reason, keyProblem }
 }
 
 interface Rivals {
   readonly keyIds: readonly KeyId[]
   readonly contacts: readonly ContactRecord[]
+  readonly unusable: readonly UnusableKey[]
 }
 
-const NO_RIVALS: Rivals = { keyIds: [], contacts: [] }
+const NO_RIVALS: Rivals = { keyIds: [], contacts: [], unusable: [] }
 
 /**
  * Every other unblocked key with one of the sender's addresses, wherever it came from: contacts, claims at the servers
@@ -128,34 +144,36 @@ const NO_RIVALS: Rivals = { keyIds: [], contacts: [] }
  */
 async function findRivals(context: BridgeContext, account: Account, sender: Sender): Promise<Rivals> {
   const { read } = context.store
-  const keyIds = new Set<KeyId>()
-  const contacts: ContactRecord[] = []
-  for (const address of sender.addresses) {
-    for (const contact of contactsOf(read, account.id, address)) {
-      if (contact.trust !== 'blocked') keyIds.add(contact.keyId)
-    }
-    const outcome = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
-      context.lookup.byAddress(account.id, address, { signal }),
-    )
-    for (const contact of outcome.found) {
-      if (contactByKeyId(read, account.id, contact.keyId)?.trust === 'blocked') continue
-      keyIds.add(contact.keyId)
-      contacts.push(contact)
-    }
-    if (isSameAddress(address, account.address)) keyIds.add(account.keyId)
+  const known = sender.addresses.flatMap((address) => contactsOf(read, account.id, address))
+  const outcomes = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
+    Promise.all(sender.addresses.map((address) => context.lookup.byAddress(account.id, address, { signal }))),
+  )
+  const contacts = outcomes
+    .flatMap(({ found, dropped }) => [...found, ...dropped])
+    .filter(({ keyId }) => contactByKeyId(read, account.id, keyId)?.trust !== 'blocked')
+  const keyIds = new Set([
+    ...known.filter(({ trust }) => trust !== 'blocked').map(({ keyId }) => keyId),
+    ...outcomes.flatMap(({ found }) => found.map(({ keyId }) => keyId)),
+  ])
+  if (sender.addresses.some((address) => isSameAddress(address, account.address))) keyIds.add(account.keyId)
+  for (const keyId of keyIds) {
+    const isBlocked = contactByKeyId(read, account.id, keyId)?.trust === 'blocked'
+    if (isBlocked || keyId === sender.keyId) keyIds.delete(keyId)
   }
-  keyIds.delete(sender.keyId)
-  return { keyIds: [...keyIds].sort(), contacts }
+  return { keyIds: [...keyIds].sort(), contacts, unusable: outcomes.flatMap(({ unusable }) => unusable) }
 }
 
 /** The sender's certificate, and those of contacts the signature may be by, so that a foreign one is a mismatch. */
 function certificatesOf(context: BridgeContext, given: Given, sender: Sender | undefined): string[] {
-  const announcements = sender === undefined ? [] : [sender.announcement]
-  for (const contact of contactsBySuffix(context, given)) announcements.push(contact.announcement)
-  return announcements.flatMap((text) => {
-    const parsed = parseKeyAnnouncement(text)
-    return parsed.kind === 'ok' ? [parsed.announcement.keyBlock] : []
-  })
+  const others = contactsBySuffix(context, given).flatMap(({ announcement }) => keyBlocksOf(announcement))
+  if (sender === undefined) return others
+  if (sender.revokedCertificate !== undefined) return [sender.revokedCertificate, ...others]
+  return [...keyBlocksOf(sender.announcement), ...others]
+}
+
+function keyBlocksOf(announcement: string): string[] {
+  const parsed = parseKeyAnnouncement(announcement)
+  return parsed.kind === 'ok' ? [parsed.announcement.keyBlock] : []
 }
 
 function contactsBySuffix(context: BridgeContext, { account, opened }: Given) {
@@ -181,9 +199,8 @@ interface Parts extends FoundSender {
 
 function combine(context: BridgeContext, given: Given, parts: Parts): JudgedInbound {
   const { opened, account, message } = given
-  const { judgment, sender, collidingKeys } = parts
-  const stored =
-    sender === undefined ? undefined : contactByKeyId(context.store.read, account.id, sender.keyId)?.trust
+  const { judgment, sender, collidingKeys, contacts } = parts
+  const stored = sender === undefined ? undefined : storedTrust(context, account, { sender, contacts })
   const { signature, signer } = judgment.verdict
   const trust = sender === undefined ? undefined : trustWord(stored, collidingKeys.length > 0)
   const disposition = decideDisposition({
@@ -205,6 +222,7 @@ function combine(context: BridgeContext, given: Given, parts: Parts): JudgedInbo
     trust,
     firstSeenMs: sender?.firstSeenMs,
     collidingKeys: trust === 'collision' ? collidingKeys : [],
+    keyProblem: parts.keyProblem?.reason,
   }
   return {
     opened,
@@ -216,6 +234,20 @@ function combine(context: BridgeContext, given: Given, parts: Parts): JudgedInbo
     contacts: parts.contacts,
     fingerprint: signature === 'good' ? fingerprintOf(opened, signer) : null,
   }
+}
+
+/** What the owner and the sender's domain said of the key, this look-up included. */
+function storedTrust(
+  context: BridgeContext,
+  account: Account,
+  { sender, contacts }: { readonly sender: Sender; readonly contacts: readonly ContactRecord[] },
+): StoredTrust | undefined {
+  const { read } = context.store
+  const { keyId, userId } = sender
+  const before = vouchedAddresses(read, account.id, keyId).map(({ address }) => address)
+  const now = contacts.filter((one) => one.keyId === keyId).flatMap((one) => one.vouchedAddresses ?? [])
+  const stored = contactByKeyId(read, account.id, keyId)?.trust
+  return ownTrust(stored, { userId, vouchedAddresses: [...before, ...now] })
 }
 
 /** A token spares the work only of the key it was issued to: another's is as if there were none (CM wire 6). */

@@ -10,6 +10,8 @@ export interface UnusableKey {
   readonly keyId: KeyId
   /** For people, the cure included, e.g. `key expired on 2026-01-02; ask the owner to renew it`. */
   readonly reason: string
+  /** The key itself is the reason and not one copy of its announcement: another server will not do better. */
+  readonly isKeysFault: boolean
   /** The armored certificate that says its owner revoked it; absent for every other reason. */
   readonly revokedCertificate?: string
 }

@@ -1,5 +1,6 @@
+import { addressOfUserId } from '../cm/address.ts'
 import type { KeyId } from '../cm/ids.ts'
-import { addressSpellings } from '../mail/address.ts'
+import { addressSpellings, isSameAddress } from '../mail/address.ts'
 import type { StoredTrust } from '../store/contact-operations.ts'
 import { contactsByAddress, type StoredContact } from '../store/contact-queries.ts'
 import type { AccountId } from '../store/ids.ts'
@@ -32,6 +33,21 @@ export function bindAddress(contacts: readonly StoredContact[]): AddressBinding 
   if (second === undefined || usable.length === 1 || verified.length === 1)
     return { kind: 'one', contact: only }
   return { kind: 'collision', keyIds: usable.map(({ keyId }) => keyId) }
+}
+
+/**
+ * How far a key is trusted by itself. A domain vouches for one address: the word is `domain` only when that is the
+ * address which is shown, so that nobody borrows it for another name; the owner's own words and `signed` outrank it.
+ */
+export function ownTrust(
+  stored: StoredTrust | undefined,
+  { userId, vouchedAddresses }: { readonly userId: string; readonly vouchedAddresses: readonly string[] },
+): StoredTrust | undefined {
+  if (stored !== undefined && stored !== 'new' && stored !== 'known') return stored
+  const shown = addressOfUserId(userId)
+  const isVouched =
+    shown.kind === 'address' && vouchedAddresses.some((one) => isSameAddress(one, shown.address))
+  return isVouched ? 'domain' : stored
 }
 
 /** The word of X-CM-Trust: a collision outranks all but what the owner verified or blocked. */

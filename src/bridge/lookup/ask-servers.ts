@@ -106,7 +106,7 @@ async function addClaimants(asking: Claims, key: BlockKey, text: string): Promis
   if (claimants.size > MAX_CLAIMS) {
     // The right key may lie behind a stranger's many claims: what could be found before it is no answer.
     const reason = `more than ${MAX_CLAIMS} keys claim the address`
-    const unusable = { keyId: first, reason }
+    const unusable = { keyId: first, reason, isKeysFault: false }
     addFinding(asking, session, { kind: 'unusable', unusable, announcedMs: 0, addresses: undefined })
     return
   }

@@ -38,15 +38,15 @@ export async function readAnnouncedKey(
   const { certificate } = verified
   if (certificate !== undefined && certificate.keyId !== keyId) return undefined
   if (verified.kind === 'rejected') {
-    const reason = rejectionWords(keyId, verified)
-    return { ...unusable(keyId, reason, certificate), announcedMs: 0 }
+    return { ...unusable(rejection(keyId, verified), certificate), announcedMs: 0 }
   }
   const announcedMs = verified.announcement.dateMs
   const problem = problemOf(keyId, verified.certificate) ?? repetitionOf(keyId, verified.announcement)
-  if (problem !== undefined) return { ...unusable(keyId, problem, certificate), announcedMs }
+  if (problem !== undefined) return { ...unusable(problem, certificate), announcedMs }
   const { primaryUserId, armored, expiresMs } = verified.certificate
   if (primaryUserId === undefined) {
-    return { ...unusable(keyId, `key ${keyId} has no valid user id`, certificate), announcedMs }
+    const reason = `key ${keyId} has no valid user id`
+    return { ...unusable({ keyId, reason, isKeysFault: true }, certificate), announcedMs }
   }
   const contact: ContactRecord = {
     keyId,
@@ -60,9 +60,11 @@ export async function readAnnouncedKey(
 }
 
 /** Readers differ in which of two equal headers counts, so an announcement with two says nothing (CM wire 3.3, 3.4). */
-function repetitionOf(keyId: KeyId, { signed }: KeyAnnouncement): string | undefined {
+function repetitionOf(keyId: KeyId, { signed }: KeyAnnouncement): UnusableKey | undefined {
   const repeated = repeatedHeader(signed.lines)
-  return repeated && `the announcement of key ${keyId} is not valid (it says ${repeated} twice)`
+  if (repeated === undefined) return undefined
+  const reason = `the announcement of key ${keyId} is not valid (it says ${repeated} twice)`
+  return { keyId, reason, isKeysFault: false }
 }
 
 function lowerCaseAddresses(certificate: Certificate): string[] {
@@ -70,59 +72,60 @@ function lowerCaseAddresses(certificate: Certificate): string[] {
 }
 
 function unusable(
-  keyId: KeyId,
-  reason: string,
+  key: UnusableKey,
   certificate: Certificate | undefined,
 ): Omit<Extract<AnnouncedKey, { readonly kind: 'unusable' }>, 'announcedMs'> {
   const revoked = certificate?.revoked === true ? { revokedCertificate: certificate.armored } : {}
   return {
     kind: 'unusable',
-    unusable: { keyId, reason, ...revoked },
+    unusable: { ...key, ...revoked },
     addresses: certificate === undefined ? undefined : lowerCaseAddresses(certificate),
   }
 }
 
 /** Why a certificate cannot be encrypted to, and the cure; undefined when it can. */
-function problemOf(keyId: KeyId, { canEncrypt, expiresMs }: Certificate): string | undefined {
+function problemOf(keyId: KeyId, { canEncrypt, expiresMs }: Certificate): UnusableKey | undefined {
   if (canEncrypt.kind === 'yes') return undefined
-  switch (canEncrypt.reason) {
-    case 'expired': {
-      const day = expiresMs === undefined ? '' : ` on ${new Date(expiresMs).toISOString().slice(0, 10)}`
-      return `key expired${day}; ask the owner to renew it (key ${keyId})`
-    }
-    case 'revoked':
-      return `key was revoked by its owner; ask for the new one (key ${keyId})`
-    case 'too-weak':
-      return `key is too weak to be safe; ask the owner for a new one (key ${keyId})`
-    case 'no-usable-key':
-      return `key has nothing to encrypt to; ask the owner to add an encryption key (key ${keyId})`
-  }
+  const words = {
+    expired: `key expired${dayOf(expiresMs)}; ask the owner to renew it`,
+    revoked: 'key was revoked by its owner; ask for the new one',
+    'too-weak': 'key is too weak to be safe; ask the owner for a new one',
+    'no-usable-key': 'key has nothing to encrypt to; ask the owner to add an encryption key',
+  } as const satisfies Record<typeof canEncrypt.reason, string>
+  return { keyId, reason: `${words[canEncrypt.reason]} (key ${keyId})`, isKeysFault: true }
+}
+
+function dayOf(timeMs: number | undefined): string {
+  return timeMs === undefined ? '' : ` on ${new Date(timeMs).toISOString().slice(0, 10)}`
+}
+
+interface Rejected {
+  readonly reason: string
+  readonly certificate?: Certificate
+  readonly certificateRefusal?: CertificateRefusal
 }
 
 /**
  * The true reason: an announcement by an expired key is badly signed *because* the key is expired (case K05), and a key
  * that cannot be read says more than "certificate" (cases K03, K08, K13).
  */
-function rejectionWords(
-  keyId: KeyId,
-  rejected: {
-    readonly reason: string
-    readonly certificate?: Certificate
-    readonly certificateRefusal?: CertificateRefusal
-  },
-): string {
-  const { certificate, certificateRefusal } = rejected
+function rejection(keyId: KeyId, { reason, certificate, certificateRefusal }: Rejected): UnusableKey {
   const problem = certificate === undefined ? undefined : problemOf(keyId, certificate)
   if (problem !== undefined) return problem
-  switch (certificateRefusal) {
-    case undefined:
-      return `the announcement of key ${keyId} is not valid (${rejected.reason})`
+  if (certificateRefusal !== undefined) {
+    return { keyId, reason: refusalWords(keyId, certificateRefusal), isKeysFault: true }
+  }
+  return { keyId, reason: `the announcement of key ${keyId} is not valid (${reason})`, isKeysFault: false }
+}
+
+function refusalWords(keyId: KeyId, refusal: CertificateRefusal): string {
+  switch (refusal) {
     case 'version-6':
       // The 40 digits it lies under are no fingerprint of it and are never shown (case K13).
-      return CERTIFICATE_REFUSALS[certificateRefusal]
+      return CERTIFICATE_REFUSALS[refusal]
     case 'user-id-encoding':
       return `key ${keyId} has a name this program cannot check`
     default:
-      return `key ${keyId} is not taken: ${CERTIFICATE_REFUSALS[certificateRefusal]}`
+      return `key ${keyId} is not taken: ${CERTIFICATE_REFUSALS[refusal]}`
   }
 }

@@ -20,6 +20,8 @@ export interface IncomingVerdict {
   readonly firstSeenMs: number | undefined
   /** Every other unblocked key that claims the sender's address. */
   readonly collidingKeys: readonly KeyId[]
+  /** Why the sender's key, which was found, cannot be used; undefined when it can, or was not found. */
+  readonly keyProblem?: string | undefined
 }
 
 /** Where a message came from. */
@@ -57,6 +59,9 @@ const WARNINGS: Readonly<Partial<Record<DispositionReason, string>>> = {
 /** The sentence of X-CM-Warning and of the marker in the text; undefined when nothing is wrong. */
 export function warningOf(verdict: IncomingVerdict): string | undefined {
   if (verdict.reason === 'verified') return undefined
+  if (verdict.reason === 'unknown-key' && verdict.keyProblem !== undefined) {
+    return `The signature could not be checked: ${verdict.keyProblem}.`
+  }
   return WARNINGS[verdict.reason] ?? 'This message could not be verified.'
 }
 

@@ -11,6 +11,9 @@ import {
   succeeds,
 } from './settings.ts'
 
+/** Milliseconds mail can be under way: posted for three days, ten at a server, one to be fetched (case K05). */
+const LATEST_MAIL_MS = 14 * 24 * 60 * 60 * 1000
+
 /* Streams: nothing here holds more than a few chunks of a message. */
 
 /** Signs a stream; resolves with the binary signature, without notations. Bounded: `sign` alone would hold it twice. */
@@ -100,8 +103,13 @@ async function judgeSigner(key: openpgp.Key, createdMs: number, nowMs: number): 
   const notBeforeMs = Math.max(createdMs - SIGNATURE_CLOCK_TOLERANCE_MS, keyCreatedMs)
   if (notBeforeMs > nowMs) return { kind: 'future', signer: fingerprintOf(key), notBeforeMs }
   const expires = await key.getExpirationTime(undefined, FULL_SETTINGS)
-  if (expires === null || Number(expires) <= nowMs) return bad('signer-key-expired', key)
+  if (expires === null || !isInTime(Number(expires), createdMs, nowMs)) return bad('signer-key-expired', key)
   return { kind: 'good', signer: fingerprintOf(key), createdMs }
+}
+
+/** Mail that was signed while the key was valid stays good when it is read late, but not when it cannot be late mail. */
+function isInTime(expiresMs: number, createdMs: number, nowMs: number): boolean {
+  return expiresMs > nowMs || (createdMs < expiresMs && expiresMs > nowMs - LATEST_MAIL_MS)
 }
 
 function bad(reason: BadSignatureReason, key?: openpgp.Key): DetachedVerdict {
