@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { Secret } from '../base/secret.ts'
 import type { PooledCmEnvironment } from '../cm/client/client-environment.ts'
+import type { Network } from '../cm/client/server-list.ts'
 import type { CmLogin, ServersRequest } from '../cm/client/with-servers.ts'
 import type { ProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
 import { parseServerAddress, parseTransport, type ServerAddress } from '../cm/transport.ts'
@@ -42,6 +43,8 @@ export interface BridgeContext {
   readonly isConnected: (accountId: AccountId) => boolean
   /** `host:port` that may be contacted although the network named them and they are private (design 8.4). */
   readonly privateServers: readonly string[]
+  /** Classes of servers that are posted to through the own server (`cm.postByProxy`). */
+  readonly postByProxy: readonly Network[]
 }
 
 /** The context without the look-up: what the look-up itself is given. */

@@ -141,17 +141,13 @@ export const outboundOperations = {
     return { kind: 'ok', due: [...reports, post] }
   },
 
-  /** A server took a block. */
-  markBlockPosted(tx: WriteTransaction, args: { readonly lease: Lease; readonly blockId: number }): boolean {
+  /** A server took these blocks. */
+  markBlocksPosted(
+    tx: WriteTransaction,
+    args: { readonly lease: Lease; readonly blockIds: readonly number[] },
+  ): boolean {
     if (!holdsLease(tx, args.lease)) return false
-    tx.sql('UPDATE outbound_blocks SET posted_ms = ? WHERE id = ? AND posted_ms IS NULL').run(
-      tx.nowMs,
-      args.blockId,
-    )
-    tx.sql(
-      `UPDATE outbound_messages SET state = 'posting' WHERE state = 'encoded' AND id =
-         (SELECT outbound_id FROM outbound_copies WHERE id = (SELECT copy_id FROM outbound_blocks WHERE id = ?))`,
-    ).run(args.blockId)
+    markPosted(tx, args.blockIds)
     return true
   },
 
@@ -178,6 +174,8 @@ export const outboundOperations = {
     args: {
       readonly lease: Lease
       readonly outboundId: number
+      /** Taken by a server in this pass and not marked yet. */
+      readonly postedBlockIds: readonly number[]
       readonly failures: readonly RecipientResolution[]
       readonly resolveDelayMs: number
     },
@@ -185,8 +183,12 @@ export const outboundOperations = {
     const { lease, outboundId } = args
     if (!holdsLease(tx, lease)) return LEASE_LOST
     const accountId = accountOf(tx, outboundId)
+    markPosted(tx, args.postedBlockIds)
+    // What the own server holds until a time is on its way from that time on.
     tx.sql(
-      `UPDATE outbound_recipients SET state = 'posted', posted_ms = ?1 WHERE outbound_id = ?2 AND state = 'resolved' AND id IN
+      `UPDATE outbound_recipients SET state = 'posted',
+         posted_ms = max(?1, coalesce((SELECT release_ms FROM outbound_messages WHERE id = ?2), 0))
+       WHERE outbound_id = ?2 AND state = 'resolved' AND id IN
          (SELECT recipient_id FROM outbound_blocks WHERE type = 'message-announcement' AND posted_ms IS NOT NULL)`,
     ).run(tx.nowMs, outboundId)
     const reports = resolveRecipients(tx, accountId, args.failures)
@@ -217,6 +219,19 @@ export const outboundOperations = {
     if (done !== undefined) return undefined
     return scheduleWork(tx, { row, accountId: args.accountId, stage: 'delayreport', delayMs: 0 })
   },
+}
+
+function markPosted(tx: WriteTransaction, blockIds: readonly number[]): void {
+  for (const blockId of blockIds) {
+    tx.sql('UPDATE outbound_blocks SET posted_ms = ? WHERE id = ? AND posted_ms IS NULL').run(
+      tx.nowMs,
+      blockId,
+    )
+    tx.sql(
+      `UPDATE outbound_messages SET state = 'posting' WHERE state = 'encoded' AND id =
+         (SELECT outbound_id FROM outbound_copies WHERE id = (SELECT copy_id FROM outbound_blocks WHERE id = ?))`,
+    ).run(blockId)
+  }
 }
 
 /** Returns the report that became due, if any: several failures of a message share one. */

@@ -1,6 +1,6 @@
 import type { AccountId } from './ids.ts'
 import type { ReadConnection } from './read-connection.ts'
-import type { DueWork } from './work-rows.ts'
+import type { DueWork, Lease } from './work-rows.ts'
 
 interface WorkRow {
   readonly row: string
@@ -28,6 +28,33 @@ export function waitingWork(read: ReadConnection, limit: number): DueWork[] {
 export function leasedRows(read: ReadConnection, incarnation: string): string[] {
   return read
     .all<{ readonly row: string }>('SELECT row FROM work WHERE lease = ?', incarnation)
+    .map(({ row }) => row)
+}
+
+/** True while the lease is held, as far as is committed; a write must ask again inside its transaction. */
+export function isLeaseHeld(read: ReadConnection, { row, attempt, incarnation }: Lease): boolean {
+  const found = read.get<{ readonly held: number }>(
+    'SELECT 1 AS held FROM work WHERE row = ? AND attempt = ? AND lease = ?',
+    row,
+    attempt,
+    incarnation,
+  )
+  return found !== undefined
+}
+
+/** Rows that wait, after a failure, to post something to a target that names this server; the longest waits first. */
+export function rowsWaitingForServer(read: ReadConnection, hostPort: string, limit: number): string[] {
+  return read
+    .all<{ readonly row: string }>(
+      `SELECT row FROM work WHERE failures > 0 AND lease IS NULL AND (
+         (stage = 'post' AND EXISTS (SELECT 1 FROM outbound_copies JOIN outbound_blocks ON copy_id = outbound_copies.id
+            WHERE outbound_id = CAST(substr(row, 3) AS INTEGER) AND posted_ms IS NULL AND instr(target, ?1) > 0))
+         OR (stage = 'acknowledge' AND EXISTS (SELECT 1 FROM outbound_blocks
+            WHERE id = CAST(substr(row, 3) AS INTEGER) AND instr(target, ?1) > 0)))
+       ORDER BY next_attempt_ms DESC LIMIT ?2`,
+      hostPort.toLowerCase(),
+      limit,
+    )
     .map(({ row }) => row)
 }
 

@@ -116,7 +116,7 @@ describe('a submission', () => {
     expect(waitingWork(store.read, 10).map(({ row }) => row)).not.toContain(job.row)
     const finish = { lease, outboundId: 1, resolutions: [], encodeNow: true, retryDelayMs: 0 }
     expect(await store.write('finishResolve', finish)).toEqual({ kind: 'lease-lost' })
-    expect(await store.write('markBlockPosted', { lease, blockId: 1 })).toBe(false)
+    expect(await store.write('markBlocksPosted', { lease, blockIds: [1] })).toBe(false)
     expect(await submit()).toMatchObject({ kind: 'accepted', outboundId: 2 })
   })
 })

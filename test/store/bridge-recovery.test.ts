@@ -191,9 +191,10 @@ describe('an acknowledgment', () => {
       ],
     })
     const posting = await claim('om1')
-    for (const blockId of [1, 2]) await store.write('markBlockPosted', { lease: posting.lease, blockId })
+    await store.write('markBlocksPosted', { lease: posting.lease, blockIds: [1, 2] })
     await store.write('finishPost', {
       lease: posting.lease,
+      postedBlockIds: [],
       outboundId: 1,
       failures: [],
       resolveDelayMs: 0,

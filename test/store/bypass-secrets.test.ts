@@ -185,8 +185,8 @@ async function postWith(bypassSecretId: Uint8Array, digit: string): Promise<Ackn
   )
   const lease = await claim(due)
   const blockId = store.read.get<{ id: number }>('SELECT max(id) AS id FROM outbound_blocks')?.id ?? 0
-  await store.write('markBlockPosted', { lease, blockId })
-  await store.write('finishPost', { lease, outboundId, failures: [], resolveDelayMs: 0 })
+  await store.write('markBlocksPosted', { lease, blockIds: [blockId] })
+  await store.write('finishPost', { lease, outboundId, postedBlockIds: [], failures: [], resolveDelayMs: 0 })
   return acknowledgmentId
 }
 

@@ -1,67 +1,109 @@
-import { join } from 'node:path'
-import { duration } from '../../base/clock.ts'
-import type { CmSession } from '../../cm/client/cm-session.ts'
-import { describeFailures, type ServerAttempt, withServers } from '../../cm/client/with-servers.ts'
 import type { RecipientResolution } from '../../store/outbound-operations.ts'
 import {
+  type OutboundMessage,
   outboundMessage,
   outboundRecipients,
   type UnpostedBlock,
   unpostedBlocks,
 } from '../../store/outbound-queries.ts'
-import { type BridgeContext, namedServersRequest, serversOfTransport } from '../bridge-context.ts'
-import { readSlice } from '../encode-blocks.ts'
-import { renewBlock } from '../renew-block.ts'
+import { rowsWaitingForServer } from '../../store/work-queries.ts'
+import type { DueWork } from '../../store/work-rows.ts'
+import type { BridgeContext } from '../bridge-context.ts'
+import { inParallel, KeyedLimit } from '../in-parallel.ts'
+import { markPosted, type PostPass, postBlocks } from '../post-blocks.ts'
+import { postRoutes } from '../post-routes.ts'
 import { reportDelay } from '../report-delay.ts'
 import { GIVE_UP_AFTER_MS, retryDelayMs } from '../retry-delay.ts'
-import type { Stage, StageContext } from '../worker.ts'
+import type { Stage, StageOutcome } from '../worker.ts'
 
-/** Servers drop blocks older than ten days although they answer DONE (CM wire 8.5): renewed well before. */
-const RENEW_AFTER_MS = 7 * duration.day
+/** Targets of one message that are posted to side by side: one that does not answer must not hold up the others. */
+const PARALLEL_TARGETS = 4
+/** Messages posted to one target side by side: the reference has 20 connections for everybody (CM wire 7.1). */
+const PARALLEL_PER_TARGET = 4
+/** Rows woken when a server answers again; the next success wakes the next ones. */
+const WAKE_ROWS = 20
 
 /**
  * Posts what is left of a message, per target: its data blocks, then its announcements (design 4). Posting a block
- * twice has no effect, so a pass that was cut off is simply done again.
+ * twice has no effect, so a pass that was cut off is simply done again. A message with a time goes to the own server
+ * before that time (`STORE PROXY … AFTER`); what did not get there in time is posted as usual.
  */
 export function createPostStage(context: BridgeContext): Stage {
+  const limit = new KeyedLimit(PARALLEL_PER_TARGET)
   return async (stage) => {
     const outboundId = Number(stage.lease.row.slice(2))
     const message = outboundMessage(context.store.read, outboundId)
     if (message === undefined) return { kind: 'lease-lost' }
-    const problems = await postAll(context, stage, unpostedBlocks(context.store.read, outboundId))
-    if (problems === LEASE_LOST) return { kind: 'lease-lost' }
-    const gaveUp = context.clock.now() - message.acceptedMs >= GIVE_UP_AFTER_MS
-    if (problems.length > 0) await reportDelay(context, message)
-    const outcome = await context.store.write('finishPost', {
-      lease: stage.lease,
-      outboundId,
-      failures: gaveUp ? giveUp(context, outboundId, problems) : [],
-      resolveDelayMs: retryDelayMs(stage.failures, context.random()),
-    })
-    if (outcome.kind === 'incomplete') return { kind: 'retry', reason: problems.join('; ') }
-    return outcome.kind === 'ok' ? { kind: 'moved', due: outcome.due } : outcome
+    const pass: PostPass = { context, stage, unmarked: [] }
+    const posted = await postAll(pass, { message, limit })
+    if (posted === 'stopped') {
+      await markPosted(pass)
+      return { kind: 'lease-lost' }
+    }
+    return finish(pass, message, posted)
   }
 }
 
-/** What is in the way at each target. */
+interface Posted {
+  /** What is in the way at each target. */
+  readonly problems: readonly string[]
+  /** Servers that took something. */
+  readonly answering: readonly string[]
+}
+
 async function postAll(
-  context: BridgeContext,
-  stage: StageContext,
-  unposted: readonly UnpostedBlock[],
-): Promise<string[] | typeof LEASE_LOST> {
-  const problems: string[] = []
-  for (const [target, blocks] of byTarget(unposted)) {
-    const problem = await postToTarget(context, stage, { target, blocks })
-    if (problem === LEASE_LOST) return LEASE_LOST
-    if (problem !== undefined) problems.push(`${target}: ${problem}`)
+  pass: PostPass,
+  { message, limit }: { readonly message: OutboundMessage; readonly limit: KeyedLimit },
+): Promise<Posted | 'stopped'> {
+  const { context } = pass
+  const targets = [...byTarget(unpostedBlocks(context.store.read, message.id))]
+  const outcomes = await inParallel(targets, PARALLEL_TARGETS, ([target, blocks]) =>
+    limit.run(target, async () => {
+      const rules = { byProxy: context.postByProxy, releaseMs: message.releaseMs, nowMs: context.clock.now() }
+      return { target, outcome: await postBlocks(pass, blocks, postRoutes(target, rules)) }
+    }),
+  )
+  if (outcomes.some(({ outcome }) => outcome.kind === 'stopped')) return 'stopped'
+  return {
+    problems: outcomes.flatMap(({ target, outcome }) =>
+      outcome.kind === 'failed' ? [`${target}: ${outcome.problem}`] : [],
+    ),
+    answering: outcomes.flatMap(({ outcome }) => (outcome.kind === 'posted' ? [outcome.hostPort] : [])),
   }
-  return problems
 }
 
 function byTarget(blocks: readonly UnpostedBlock[]): Map<string, UnpostedBlock[]> {
   const targets = new Map<string, UnpostedBlock[]>()
   for (const block of blocks) targets.set(block.target, [...(targets.get(block.target) ?? []), block])
   return targets
+}
+
+async function finish(pass: PostPass, message: OutboundMessage, posted: Posted): Promise<StageOutcome> {
+  const { context, stage } = pass
+  const { problems, answering } = posted
+  const gaveUp = context.clock.now() - message.dueMs >= GIVE_UP_AFTER_MS
+  if (problems.length > 0) await reportDelay(context, message)
+  const delayMs = retryDelayMs(stage.failures, context.random())
+  const outcome = await context.store.write('finishPost', {
+    lease: stage.lease,
+    outboundId: message.id,
+    postedBlockIds: pass.unmarked,
+    failures: gaveUp ? giveUp(context, message.id, problems) : [],
+    resolveDelayMs: delayMs,
+  })
+  const woken = await wakeWaiting(context, answering)
+  switch (outcome.kind) {
+    case 'ok':
+      return { kind: 'moved', due: [...outcome.due, ...woken] }
+    case 'lease-lost':
+      return outcome
+    case 'incomplete': {
+      // The time itself is the last moment to try: from then on it goes directly.
+      const untilDueMs = message.dueMs - context.clock.now()
+      const nextMs = untilDueMs > 0 ? Math.min(delayMs, untilDueMs) : delayMs
+      return { kind: 'retry', reason: problems.join('; '), delayMs: nextMs }
+    }
+  }
 }
 
 function giveUp(
@@ -79,57 +121,14 @@ function giveUp(
     }))
 }
 
-/** Taken out of the Outbox meanwhile: no server gets the rest (design 7.10). */
-const LEASE_LOST = Symbol('lease lost')
-
-/** Undefined when everything was taken; else what is in the way. */
-async function postToTarget(
-  context: BridgeContext,
-  stage: StageContext,
-  { target, blocks }: { readonly target: string; readonly blocks: readonly UnpostedBlock[] },
-): Promise<string | typeof LEASE_LOST | undefined> {
-  const left = new Set(blocks)
-  const outcome = await withServers(
-    namedServersRequest(context, serversOfTransport(target), stage.accountId),
-    async (session): Promise<ServerAttempt<typeof LEASE_LOST | undefined>> => {
-      for (const block of left) {
-        if (stage.signal.aborted) return { kind: 'next', reason: 'timeout' }
-        const outcome = await postBlock(context, { session, stage, block })
-        if (outcome === 'refused') return { kind: 'next', reason: 'refused' }
-        if (outcome === 'lease-lost') return { kind: 'done', value: LEASE_LOST }
-        left.delete(block)
-      }
-      return { kind: 'done', value: undefined }
-    },
-  )
-  if (outcome.kind === 'done') return outcome.value
-  return describeFailures(outcome.failures)
-}
-
-async function postBlock(
-  context: BridgeContext,
-  {
-    session,
-    stage,
-    block,
-  }: { readonly session: CmSession; readonly stage: StageContext; readonly block: UnpostedBlock },
-): Promise<'posted' | 'refused' | 'lease-lost'> {
-  const { payload } = block
-  const bytes =
-    payload === null
-      ? null
-      : await readSlice(join(context.directories.outbound, payload.file), payload.start, payload.bytes)
-  let { text } = block
-  if (context.clock.now() - block.createdMs > RENEW_AFTER_MS) {
-    text = await renewBlock(context, { block, payload: bytes, signal: stage.signal })
-    const held = await context.store.write('renewBlockText', { lease: stage.lease, blockId: block.id, text })
-    if (!held) return 'lease-lost'
+/** A server that answers again is not left waiting for the end of a back-off of up to an hour. */
+async function wakeWaiting(context: BridgeContext, hostPorts: readonly string[]): Promise<DueWork[]> {
+  const woken: DueWork[] = []
+  for (const hostPort of hostPorts) {
+    for (const row of rowsWaitingForServer(context.store.read, hostPort, WAKE_ROWS)) {
+      const due = await context.store.write('wakeWork', { row })
+      if (due !== undefined) woken.push(due)
+    }
   }
-  const reply =
-    bytes === null
-      ? await session.storeText(block.key, text)
-      : await session.storeData(block.key, text, bytes)
-  if (reply.kind !== 'done') return 'refused'
-  const held = await context.store.write('markBlockPosted', { lease: stage.lease, blockId: block.id })
-  return held ? 'posted' : 'lease-lost'
+  return woken
 }

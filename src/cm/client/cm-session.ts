@@ -138,6 +138,7 @@ export class CmSession {
   /** Posts a text block (LF lines, no EndBlock). Throws a plain error for text that would not survive the wire. */
   storeText(key: BlockKey, blockText: string, how: StoreCommand = TO_SERVER): Promise<StoreReply> {
     requireSendable(blockText)
+    requireAddressing(blockText, how)
     this.#relayed ||= how.kind === 'proxy'
     return this.#exchange(storeLine(key, how), async (dialogue) => {
       await dialogue.send(encodeBlockLines(blockText))
@@ -155,6 +156,7 @@ export class CmSession {
   ): Promise<StoreReply> {
     const payloadBytes = payload instanceof Uint8Array ? payload.length : payload.bytes
     requireDataHeader(headerText, payloadBytes)
+    requireAddressing(headerText, how)
     this.#relayed ||= how.kind === 'proxy'
     const throttle = this.#throttle
     return this.#exchange(storeLine(key, how), async (dialogue) => {
@@ -277,6 +279,24 @@ function requireSendable(blockText: string): void {
     if (Buffer.byteLength(line) > MAX_LINE_BYTES)
       throw new Error('a text block holds a line over 16384 octets')
   }
+}
+
+/** Lines of an outbox that say where a block goes and when (CM wire 8.5). */
+const ADDRESSING_LINE = /^(?:Post-To|Embargo):/im
+const SERVERS_LINE = /^Post-To: server=[^\n]*$/i
+
+/**
+ * Who gets a block is no part of it: only a server that passes it on may see that, and only `server=` targets; others
+ * would be published in the DHT, and with `embargo:` a reference server's sender dies (CM wire 8.5).
+ */
+function requireAddressing(text: string, how: StoreCommand): void {
+  const lines = text
+    .replaceAll('\r', '')
+    .split('\n')
+    .filter((line) => ADDRESSING_LINE.test(line))
+  const isRight = how.kind === 'proxy' ? lines.every((line) => SERVERS_LINE.test(line)) : lines.length === 0
+  if (!isRight) throw new Error('a block must not say where it goes')
+  if (how.kind === 'proxy' && lines.length === 0) throw new Error('a block to pass on must say where it goes')
 }
 
 function requireDataHeader(headerText: string, payloadBytes: number): void {

@@ -145,7 +145,7 @@ describe('sessions that are kept', () => {
 
   it('are left after STORE PROXY, since the reference passes blocks on when the connection closes', async () => {
     const heard = await honest()
-    const text = 'Type: acknowledgment\n'
+    const text = 'Post-To: server=cm.example:8081\nType: acknowledgment\n'
     await withServers(request(), async (session) => {
       await session.storeText(KEY, text, { kind: 'proxy' })
       return { kind: 'done', value: undefined }
