@@ -3,6 +3,7 @@ import type { Flag } from '../mail/flags.ts'
 import type { MessageDraft } from './blob-rows.ts'
 import { keepBypassSecret, type NewBypassSecret } from './bypass-operations.ts'
 import { type ContactRecord, pinContact, upsertContact } from './contact-operations.ts'
+import { applySyncedChanges, type SyncedChange } from './folder-sync-rows.ts'
 import type { AccountId } from './ids.ts'
 import type { MailPlace } from './inbound-queries.ts'
 import { findMailbox } from './mailbox-rows.ts'
@@ -61,7 +62,14 @@ export type InboundEnd =
       readonly messageUniqueId: string | null
       readonly messageId: string | null
     }
-  | { readonly kind: 'quarantine' | 'hide' | 'expire' }
+  /** Another client of the account says what it did; it is acknowledged and never shown (CM message 7). */
+  | {
+      readonly kind: 'hide'
+      readonly acknowledgment: AcknowledgmentPost | null
+      readonly changes: readonly SyncedChange[]
+    }
+  | { readonly kind: 'quarantine' }
+  | { readonly kind: 'expire' }
 
 export const inboundOperations = {
   /** What one poll found: new announcements, acknowledgments that arrived. */
@@ -196,10 +204,15 @@ export const inboundOperations = {
       return { kind: 'duplicate', due: [] }
     }
     const { reason, fingerprint } = args
-    if (end.kind !== 'deliver') {
-      const state = end.kind === 'hide' ? 'hidden' : end.kind === 'expire' ? 'expired' : 'quarantined'
+    if (end.kind === 'quarantine' || end.kind === 'expire') {
+      const state = end.kind === 'expire' ? 'expired' : 'quarantined'
       setState(tx, inboundId, { state, reason, fingerprint })
       return { kind: 'ok', due: [] }
+    }
+    if (end.kind === 'hide') {
+      applySyncedChanges(tx, accountId, end.changes)
+      setState(tx, inboundId, { state: 'hidden', reason, fingerprint })
+      return { kind: 'ok', due: scheduleAcknowledgment(tx, accountId, end.acknowledgment) }
     }
     deliver(tx, accountId, end)
     tx.sql('UPDATE inbound_announcements SET blob_id = ? WHERE id = ?').run(end.message.blob.id, inboundId)

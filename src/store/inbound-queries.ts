@@ -85,6 +85,35 @@ export function knowsAnnouncement(
 /** Where mail of an account lies: at its own servers, and for a while at those it left (CM wire 8.6). */
 export type MailPlace = 'own' | 'old'
 
+/** Announcements rows looked at: those of ten days and more of a busy mailbox. */
+const MAX_ROWS = 100_000
+
+/** Announcement ids of what an account was delivered, the latest first where there are very many. */
+export function deliveredAnnouncements(
+  read: ReadConnection,
+  accountId: AccountId,
+): ReadonlySet<AnnouncementId> {
+  const rows = read.all<{ readonly announcement_id: AnnouncementId }>(
+    `SELECT announcement_id FROM inbound_announcements
+     WHERE account_id = ? AND state = 'delivered' AND blob_id IS NOT NULL ORDER BY id DESC LIMIT ?`,
+    accountId,
+    MAX_ROWS,
+  )
+  return new Set(rows.map((row) => row.announcement_id))
+}
+
+/** Messages of an account that are on their way into a mailbox. */
+export function pendingInbound(
+  read: ReadConnection,
+  accountId: AccountId,
+): readonly { readonly id: number; readonly record: string }[] {
+  return read.all<{ readonly id: number; readonly record: string }>(
+    `SELECT id, record FROM inbound_announcements WHERE account_id = ? AND state IN ('announced', 'fetched') LIMIT ?`,
+    accountId,
+    MAX_ROWS,
+  )
+}
+
 /** When an account was last polled with success, last in full, and last announced, milliseconds; null for never. */
 export interface AccountTimes {
   readonly succeededMs: number | null

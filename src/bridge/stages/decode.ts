@@ -17,6 +17,7 @@ import type { AcknowledgmentPost, InboundEnd } from '../../store/inbound-operati
 import { type InboundMessage, inboundMessage } from '../../store/inbound-queries.ts'
 import type { NoticeDraft } from '../../store/report-operations.ts'
 import { type BridgeContext, removeDirectory, requireAccount } from '../bridge-context.ts'
+import { mustWaitForOthers, readSyncedChanges } from '../folder-sync.ts'
 import { collisionNotices, unreadableNotice } from '../inbound-notices.ts'
 import { type JudgedInbound, judgeInbound } from '../judge-inbound.ts'
 import { renderInbound } from '../render-inbound.ts'
@@ -141,9 +142,7 @@ async function quarantine(decoding: Decoding, reason: string): ReturnType<Stage>
 async function deliver(decoding: Decoding, judged: JudgedInbound): ReturnType<Stage> {
   const { context, account, message } = decoding
   const { disposition } = judged
-  if (disposition.place === 'hidden') {
-    return finish(decoding, { end: { kind: 'hide' }, reason: disposition.reason, judged, notices: [] })
-  }
+  if (disposition.place === 'hidden') return hide(decoding, judged)
   const rendered = await renderInbound(context, { account, message, judged })
   try {
     const end: InboundEnd = {
@@ -160,6 +159,21 @@ async function deliver(decoding: Decoding, judged: JudgedInbound): ReturnType<St
   } finally {
     await rendered.discard()
   }
+}
+
+/** What a reference client of the same account tells the others is never shown (CM message 7.4). */
+async function hide(decoding: Decoding, judged: JudgedInbound): ReturnType<Stage> {
+  const { context, account, message } = decoding
+  const { appliesFolderSync } = account.network
+  if (appliesFolderSync && mustWaitForOthers(context, message)) {
+    return { kind: 'retry', reason: 'mail announced before it comes first', delayMs: ASK_AGAIN_MS }
+  }
+  const end: InboundEnd = {
+    kind: 'hide',
+    acknowledgment: await acknowledgmentOf(decoding, judged),
+    changes: appliesFolderSync ? await readSyncedChanges(context, message, judged.opened) : [],
+  }
+  return finish(decoding, { end, reason: judged.disposition.reason, judged, notices: [] })
 }
 
 interface Finish {

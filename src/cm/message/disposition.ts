@@ -61,7 +61,11 @@ const SIGNATURE_REASON: Readonly<Record<Exclude<SignatureWord, 'good'>, Disposit
 /** The first rule that fits decides (design 8.8). */
 export function decideDisposition(facts: DispositionFacts): Disposition {
   if (facts.kind === 'unreadable') return withoutTrust('quarantine', facts.reason)
-  if (facts.isFolderSync) return withoutTrust('hidden', 'folder-sync')
+  // Signed by our own key for us alone: acknowledged like any mail to oneself (CM message 7.4).
+  if (facts.isFolderSync) {
+    const acknowledge = facts.dateFault === undefined
+    return { place: 'hidden', reason: 'folder-sync', acknowledge, show: 'text-only' }
+  }
   if (facts.isBlocked) return withoutTrust('junk', 'sender-blocked')
   if (facts.work === 'below') return withoutTrust('junk', 'work-below-demand')
   if (facts.heldUntilMs !== undefined) return withoutTrust('inbox', 'signed-in-future')

@@ -38,7 +38,12 @@ describe('where a message goes (design 8.8)', () => {
       'junk work-below-demand - text-only',
     ],
     ['of a blocked key', { isBlocked: true }, 'junk sender-blocked - text-only'],
-    ['folder synchronization', { isFolderSync: true, work: 'below' }, 'hidden folder-sync - text-only'],
+    ['folder synchronization', { isFolderSync: true, work: 'below' }, 'hidden folder-sync ack text-only'],
+    [
+      'folder synchronization of another time',
+      { isFolderSync: true, dateFault: 'date-not-signing-time' },
+      'hidden folder-sync - text-only',
+    ],
   ])('%s', (_, facts, expected) => {
     const { place, reason, acknowledge, show } = decideDisposition({ ...GOOD, ...facts })
     expect(`${place} ${reason} ${acknowledge ? 'ack' : '-'} ${show}`).toBe(expected)
