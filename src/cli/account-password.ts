@@ -50,9 +50,9 @@ async function addPassword(context: CliContext, flags: AddFlags, named: Named): 
   })
 }
 
-function listPasswords(context: CliContext, flags: CommonFlags, account: string): void {
+async function listPasswords(context: CliContext, flags: CommonFlags, account: string): Promise<void> {
   settingsOf(context, flags)
-  const passwords = withAccount(context, flags, account, (read, { id }) => listAppPasswords(read, id))
+  const passwords = await withAccount(context, flags, account, (read, { id }) => listAppPasswords(read, id))
   printResult(context, flags, {
     json: passwords,
     lines: passwords.length === 0 ? ['no passwords'] : passwords.map(lineOf),

@@ -64,7 +64,7 @@ async function setAccount(context: CliContext, flags: SetFlags, account: string)
     throw misuse('nothing to change is given; see cmbridge account set --help')
   }
   await runWritingVerb(context, flags, { verb: 'account set', args })
-  showAccount(context, flags, account)
+  await showAccount(context, flags, account)
 }
 
 function argsOf(flags: SetFlags, account: string): AccountSetArgs {
