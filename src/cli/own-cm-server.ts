@@ -2,6 +2,7 @@ import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../bridge/config.ts'
 import type { OwnCmServer } from '../bridge/own-cm-server.ts'
+import { DEFAULT_MAX_AGES } from '../cm/block-verdict.ts'
 import { CmBlockStore } from '../store/cm-blocks.ts'
 import type { CliContext } from './context.ts'
 import { lockInstallation } from './installation.ts'
@@ -29,11 +30,12 @@ export function idleCmServer(
     const holder = { pid: process.pid, startedAtMs: clock.now(), verb: 'account', runDirectory: '' }
     const { lock } = lockInstallation(directory, holder)
     try {
-      const blocks = new CmBlockStore(directory, { clock, randomBytes })
+      const options = { clock, randomBytes, maxAges: DEFAULT_MAX_AGES, onFailure: () => undefined }
+      const blocks = await CmBlockStore.open(directory, options)
       try {
         return await use(blocks)
       } finally {
-        blocks.close()
+        await blocks.close()
       }
     } finally {
       lock.release()

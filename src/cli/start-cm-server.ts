@@ -9,6 +9,7 @@ import { judgeWith } from '../cm/server/block-judge.ts'
 import type { CmServerContext, StoredNotice } from '../cm/server/context.ts'
 import { Notifier } from '../cm/server/notifier.ts'
 import { startCmServer as listenCmServer } from '../cm/server/start-cm-server.ts'
+import { Turns } from '../cm/server/turns.ts'
 import { createWorkerPool } from '../cm/workers/worker-pool.ts'
 import { createResolveTxt } from '../net/dns-txt.ts'
 import { ListenError, type Listener } from '../net/listen.ts'
@@ -36,6 +37,8 @@ export interface StartCmServerOptions {
 
 /** Threads that judge what is uploaded: proofs of work and foreign keys. */
 const JUDGE_THREADS = 1
+/** Texts over 64 KiB, such as a whole mailbox of another server, that are in memory at once. */
+const LARGE_TEXTS = 2
 const PRUNE_EVERY_MS = duration.day
 /** One network gets a quarter of all places, but never less than a household needs (CM wire S9). */
 const PLACES_PER_NETWORK = 1 / 4
@@ -99,7 +102,12 @@ async function composeServer(
   const files = { directory, clock, log }
   const certificate = await followCertificate(files, [hostname()])
   stack.defer(certificate.end)
-  const blocks = new CmBlockStore(directory, { clock, randomBytes })
+  const blocks = await CmBlockStore.open(directory, {
+    clock,
+    randomBytes,
+    maxAges: DEFAULT_MAX_AGES,
+    onFailure: (cause) => log.error({ cause }, 'the block store has failed'),
+  })
   stack.defer(() => blocks.close())
   stack.defer(
     await followAuthFile(files, cmServer.authFile, (entries) => blocks.accounts.importFile(entries)),
@@ -118,6 +126,7 @@ async function composeServer(
     accounts: blocks.accounts,
     judge,
     relay,
+    largeTexts: new Turns(LARGE_TEXTS),
     clock,
     tls: certificate.tls,
     maxAges: DEFAULT_MAX_AGES,
@@ -157,7 +166,7 @@ function prunedDaily(blocks: CmBlockStore, clock: CliContext['clock'], log: Log)
   let cancel: () => void
   let pruning: Promise<void> = Promise.resolve()
   const prune = (): void => {
-    pruning = blocks.prune(DEFAULT_MAX_AGES).then(
+    pruning = blocks.prune().then(
       (count) => log.debug({ count }, 'expired blocks removed'),
       (cause: unknown) => log.error({ cause }, 'expired blocks were not removed'),
     )

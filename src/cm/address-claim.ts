@@ -4,6 +4,7 @@ import { parseClearSigned } from './clear-signed.ts'
 import { DATE_FORM, HEX_ID_FORM, HeaderFields, PROOF_OF_WORK_FORM, WORD_FORM } from './header-fields.ts'
 import type { KeyId } from './ids.ts'
 import { idBytes, parseKeyId } from './ids.ts'
+import { RECORD_SEPARATORS } from './server/port.ts'
 
 /** `address-claim`: "this address is mine", signed by the key that says so (CM wire 4). */
 
@@ -74,7 +75,7 @@ export function parseAddressClaims(text: string): readonly AddressClaimRecord[] 
 
 /** Joins record texts into one block (CM wire 4). */
 export function joinAddressClaims(records: readonly string[]): string {
-  return records.join('NextClaim\n')
+  return records.join(RECORD_SEPARATORS['address-claim'])
 }
 
 /** Date || key id as 20 bytes || address (CM wire 4). */

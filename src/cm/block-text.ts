@@ -2,14 +2,17 @@ import type { BlockType } from './server/port.ts'
 
 /** What all block types share: lines, headers, reserved words and the limits of S9 (CM wire 2). */
 
-/** Text of one uploaded announcement or claim block; 16,384 DataBlock lines and more fit (CM wire S9). */
-export const MAX_ANNOUNCEMENT_TEXT_BYTES = 1024 * 1024
+/**
+ * Text of one uploaded announcement or claim block: a whole mailbox, as servers and backups hand it on. Above 64 KiB
+ * it lies in a file until it is its turn (CM wire S9).
+ */
+export const MAX_ANNOUNCEMENT_TEXT_BYTES = 8 * 1024 * 1024
 /** Header text of a data block or an acknowledgment (CM wire S9). */
 export const MAX_HEADER_TEXT_BYTES = 64 * 1024
 /** A key announcement: design 9 refuses bigger ones before anything is parsed. */
 export const MAX_KEY_ANNOUNCEMENT_BYTES = 256 * 1024
-/** Records in one upload or one stored block: bounds the work of a merge. */
-export const MAX_RECORDS = 2000
+/** Records in one upload: as many as a mailbox holds; they are judged in a thread, and merged one by one. */
+export const MAX_RECORDS = 20_000
 /** DataBlock lines of one record: 1 GB of 64 KiB blocks, or 128 GB of the server's 8 MiB ones. */
 export const MAX_DATA_BLOCKS = 16_384
 /** Payload of a data block on a server (CM wire 2.2). */

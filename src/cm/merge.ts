@@ -1,6 +1,5 @@
 import { parseAcknowledgment } from './acknowledgment.ts'
 import { joinAddressClaims, parseAddressClaims } from './address-claim.ts'
-import { MAX_RECORDS } from './block-text.ts'
 import type { BlockRules, BlockVerdict, RecordVerdict } from './block-verdict.ts'
 import { parseDataBlockHeader } from './data-block.ts'
 import type { BlockKey } from './ids.ts'
@@ -8,13 +7,19 @@ import { judgeClaimRecord } from './judge-signed.ts'
 import { judgeMessageRecord } from './judge-unsigned.ts'
 import { parseKeyAnnouncement } from './key-announcement.ts'
 import { joinMessageAnnouncements, parseMessageAnnouncements } from './message-announcement.ts'
-import type { BlockType, MergeDecision } from './server/port.ts'
+import { type BlockType, MAX_SLOT_RECORDS, MAX_SLOT_TEXT_BYTES, replaces } from './server/port.ts'
 import { parseUtcTime } from './utc-time.ts'
 
-/** What a valid upload makes of the stored block of its type: synchronous and pure, for `CmBlocks.update` (CM wire 2.2). */
+/**
+ * What a valid upload makes of a stored block as text: synchronous and pure (CM wire 2.2). Our server keeps records
+ * one by one and decides by the same `replaces`; this is for who has a block in a file.
+ */
 
-/** Octets of a merged block: a mailbox full of announcements must stay something one GET can carry (S9). */
-export const MAX_STORED_TEXT_BYTES = 8 * 1024 * 1024
+/** Nothing changed, or the block that now stands under (type, key). */
+export type MergeDecision =
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'rejected'; readonly reason: string }
+  | { readonly kind: 'stored'; readonly text: string }
 
 type MultiRecordType = 'message-announcement' | 'address-claim'
 
@@ -29,7 +34,7 @@ function storedDateMs(type: BlockType, stored: string): number | undefined {
 function mergeSingle(stored: string | undefined, type: BlockType, record: RecordVerdict): MergeDecision {
   if (stored === record.text) return { kind: 'unchanged' }
   const dateMs = stored === undefined ? undefined : storedDateMs(type, stored)
-  if (dateMs !== undefined && (record.dateMs ?? 0) <= dateMs) return { kind: 'rejected', reason: 'not-newer' }
+  if (!replaces({ dateMs: record.dateMs ?? 0 }, dateMs)) return { kind: 'rejected', reason: 'not-newer' }
   return { kind: 'stored', text: record.text }
 }
 
@@ -63,18 +68,16 @@ function mergeRecords(
   for (const record of [...old, ...verdict.records]) {
     if (record.reason !== undefined) continue
     const known = kept.get(record.identity)
-    if (known === undefined || (record.dateMs ?? 0) > (known.dateMs ?? 0)) kept.set(record.identity, record)
+    if (replaces({ dateMs: record.dateMs ?? 0 }, known && (known.dateMs ?? 0)))
+      kept.set(record.identity, record)
   }
   const texts = [...kept.values()].sort(inOrder).map((record) => record.text)
   const join = verdict.type === 'address-claim' ? joinAddressClaims : joinMessageAnnouncements
   const text = join(texts)
-  if (kept.size > MAX_RECORDS || Buffer.byteLength(text) > MAX_STORED_TEXT_BYTES) {
+  if (kept.size > MAX_SLOT_RECORDS || Buffer.byteLength(text) > MAX_SLOT_TEXT_BYTES) {
     return { kind: 'rejected', reason: 'too-large' }
   }
-  if (text === stored) return { kind: 'unchanged' }
-  const known = new Set(old)
-  const added = [...kept.values()].filter((record) => !known.has(record)).map((record) => record.text)
-  return { kind: 'stored', text, added }
+  return text === stored ? { kind: 'unchanged' } : { kind: 'stored', text }
 }
 
 /**

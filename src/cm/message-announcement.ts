@@ -11,6 +11,7 @@ import {
 } from './header-fields.ts'
 import type { AnnouncementId, BlockKey, KeyId, MessageHash } from './ids.ts'
 import { announcementId, idBytes, parseBlockKey, parseKeyId, parseMessageHash } from './ids.ts'
+import { RECORD_SEPARATORS } from './server/port.ts'
 
 /** `message-announcement`: "these data blocks are a message for you" (CM wire 2.4). */
 
@@ -143,7 +144,7 @@ export function mailboxOwner(storedText: string): KeyId | undefined {
 
 /** Joins record texts into one block (CM wire 2.4). */
 export function joinMessageAnnouncements(records: readonly string[]): string {
-  return records.join('NextMessage\n')
+  return records.join(RECORD_SEPARATORS['message-announcement'])
 }
 
 /** What the proof of work and the bypass token are made over: recipient || MessageHash || Date || data blocks (CM wire 2.4). */

@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
+import { splitBlocksIntoRecords } from './cm-blocks-schema.ts'
 import { RELAY_TABLES } from './cm-relay-schema.ts'
 import { openConnection } from './database-file.ts'
 import { DamagedDatabaseError, DiskFullError, isDamaged, isDiskFull, NewerDatabaseError } from './errors.ts'
@@ -40,7 +41,7 @@ CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHO
 type SchemaStep = string | ((database: DatabaseSync) => void)
 
 /** Steps of the schema in order; `blocks.db`'s PRAGMA user_version counts them. Appended to only, never edited. */
-const STEPS: readonly SchemaStep[] = [FIRST_TABLES, RELAY_TABLES]
+const STEPS: readonly SchemaStep[] = [FIRST_TABLES, RELAY_TABLES, splitBlocksIntoRecords]
 
 /**
  * Makes or opens the database of a CM server. Throws DamagedDatabaseError, NewerDatabaseError or DiskFullError;

@@ -1,16 +1,10 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BlockKey } from '../cm/ids.ts'
-import type { MergeDecision, PayloadSink } from '../cm/server/port.ts'
+import type { BlockUpload, PayloadSink, StoreOutcome } from '../cm/server/port.ts'
+import type { PendingUpload } from './cm-blocks-operations.ts'
 
 /** What a finished payload is handed to. */
-export type CommitPayload = (arrived: {
-  readonly key: BlockKey
-  readonly text: string
-  readonly payloadFile: string
-  readonly payloadBytes: number
-  readonly accept: (stored: string | undefined) => MergeDecision
-}) => Promise<MergeDecision>
+export type CommitPayload = (upload: PendingUpload) => Promise<StoreOutcome>
 
 /** A payload file that is arriving. Without a row naming it, it is swept at the next start. */
 export class PayloadFile implements PayloadSink {
@@ -39,26 +33,16 @@ export class PayloadFile implements PayloadSink {
   }
 
   /** The file and its name are durable before the row that names them (design 4). */
-  async commit(
-    key: BlockKey,
-    text: string,
-    accept: (stored: string | undefined) => MergeDecision,
-  ): Promise<MergeDecision> {
-    let decision: MergeDecision | undefined
+  async commit(upload: BlockUpload): Promise<StoreOutcome> {
+    let outcome: StoreOutcome | undefined
     try {
       await this.#file.sync()
       await this.#close()
       await syncDirectory(join(this.path, '..'))
-      decision = await this.#commit({
-        key,
-        text,
-        payloadFile: this.#name,
-        payloadBytes: this.#bytes,
-        accept,
-      })
-      return decision
+      outcome = await this.#commit({ ...upload, payloadFile: this.#name, payloadBytes: this.#bytes })
+      return outcome
     } finally {
-      if (decision?.kind !== 'stored') await this.discard()
+      if (outcome?.kind !== 'stored') await this.discard()
     }
   }
 

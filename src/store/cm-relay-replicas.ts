@@ -2,9 +2,9 @@ import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import { Secret } from '../base/secret.ts'
 import type { BlockKey } from '../cm/ids.ts'
 import type { BlockType } from '../cm/server/port.ts'
-import type { ReplicaEntry, ReplicaOfUpload, ReplicaQueue, Retry } from '../cm/server/relay/queue-port.ts'
+import type { ReplicaEntry, ReplicaQueue, Retry } from '../cm/server/relay/queue-port.ts'
 import type { RelayStorage } from './cm-relay.ts'
-import { queueAccount, queueReplica, type RelayTransaction } from './cm-relay-rows.ts'
+import { queueAccount, type RelayTransaction } from './cm-relay-rows.ts'
 import { ROW_ID_BYTES } from './ids.ts'
 import { open, type SealContext, seal } from './vault.ts'
 
@@ -22,10 +22,6 @@ export class CmRelayReplicas implements ReplicaQueue {
     this.#database = storage.database
     this.#storage = storage
     this.#open = { sql: (text) => storage.database.prepare(text) }
-  }
-
-  addBlock(block: ReplicaOfUpload): void {
-    queueReplica(this.#open, block)
   }
 
   addAccount(userId: string, authKey: Secret<string>): void {

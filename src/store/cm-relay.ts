@@ -1,11 +1,9 @@
-import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import type { CertificateMemory, RememberedCertificate } from '../cm/port.ts'
 import type { QueueCounts, RelayQueue, Retry, TargetRetries } from '../cm/server/relay/queue-port.ts'
-import { inTransaction } from './cm-blocks-database.ts'
 import { CmRelayItems } from './cm-relay-items.ts'
 import { CmRelayReplicas } from './cm-relay-replicas.ts'
-import { relayOperations } from './cm-relay-rows.ts'
+import type { relayOperations } from './cm-relay-rows.ts'
 import type { OperationArgs, OperationResult } from './operation.ts'
 
 type RelayOperations = typeof relayOperations
@@ -34,15 +32,8 @@ export class CmRelayQueue implements RelayQueue {
   readonly certificates: CertificateMemory
   readonly #database: DatabaseSync
 
-  /** `directory` is the server's. */
-  constructor(
-    database: DatabaseSync,
-    options: { readonly directory: string; readonly randomBytes: (count: number) => Uint8Array },
-  ) {
-    this.#database = database
-    const { randomBytes } = options
-    const write = writeDirectly(database)
-    const storage = { database, write, directory: join(options.directory, 'relay'), randomBytes }
+  constructor(storage: RelayStorage) {
+    this.#database = storage.database
     this.proxied = new CmRelayItems(storage)
     this.replicas = new CmRelayReplicas(storage)
     this.targets = targetRetries(storage)
@@ -73,17 +64,6 @@ export function countRelayQueue(database: DatabaseSync): QueueCounts {
     failingTargets: Number(row?.failing),
     replicas: Number(row?.replicas),
     setAside: Number(row?.set_aside),
-  }
-}
-
-function writeDirectly(database: DatabaseSync): RelayWrite {
-  const tx = { sql: (text: string) => database.prepare(text) }
-  return async (name, args) => {
-    const operation = relayOperations[name] as (
-      transaction: typeof tx,
-      given: typeof args,
-    ) => OperationResult<RelayOperations, typeof name>
-    return inTransaction(database, () => operation(tx, args))
   }
 }
 

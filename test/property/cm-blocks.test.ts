@@ -5,7 +5,7 @@ import { blockLines, splitOutboxBlock } from '../../src/cm/block-text.ts'
 import { encodeClearSigned, parseClearSigned } from '../../src/cm/clear-signed.ts'
 import { encodeDataBlockHeader, parseDataBlockHeader, splitDataBlock } from '../../src/cm/data-block.ts'
 import { type BlockKey, type KeyId, type MessageHash, mailboxHash } from '../../src/cm/ids.ts'
-import { mergeBlocks } from '../../src/cm/merge.ts'
+import { type MergeDecision, mergeBlocks } from '../../src/cm/merge.ts'
 import {
   announcementProofInput,
   encodeMessageAnnouncement,
@@ -13,7 +13,6 @@ import {
   parseMessageAnnouncements,
 } from '../../src/cm/message-announcement.ts'
 import { measureProofOfWork, solveProofOfWork } from '../../src/cm/proof-of-work.ts'
-import type { MergeDecision } from '../../src/cm/server/port.ts'
 import { encodeTransport, parseTransport } from '../../src/cm/transport.ts'
 import { formatUtcTime, parseUtcTime } from '../../src/cm/utc-time.ts'
 import { validateBlock } from '../../src/cm/validate-block.ts'

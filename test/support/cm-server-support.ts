@@ -10,6 +10,7 @@ import { judgeWith } from '../../src/cm/server/block-judge.ts'
 import type { CmServerContext, StoredNotice } from '../../src/cm/server/context.ts'
 import { type RelayOptions, startRelay } from '../../src/cm/server/relay/start-relay.ts'
 import { type CmServerListenOptions, startCmServer } from '../../src/cm/server/start-cm-server.ts'
+import { Turns } from '../../src/cm/server/turns.ts'
 import { createWorkerPool } from '../../src/cm/workers/worker-pool.ts'
 import { CmBlockStore } from '../../src/store/cm-blocks.ts'
 import { realClock, testServerTls } from './cm-client-support.ts'
@@ -43,12 +44,17 @@ export async function startTestCmServer(options: TestCmServerOptions = {}): Prom
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'cmb-cm-server-'))
   const { nowMs } = options
   const clock = options.clock ?? realClock(nowMs === undefined ? Date.now : () => nowMs)
-  const store = new CmBlockStore(directory, { clock, randomBytes })
+  const errors: unknown[] = []
+  const store = await CmBlockStore.open(directory, {
+    clock,
+    randomBytes,
+    maxAges: DEFAULT_MAX_AGES,
+    onFailure: (error) => errors.push(error),
+  })
   const entries = Object.entries(options.accounts ?? {}).map(([authKey, userId]) => ({ authKey, userId }))
   await store.accounts.importFile(entries)
   const pool = createWorkerPool({ threads: 1, clock })
   const stored: StoredNotice[] = []
-  const errors: unknown[] = []
   const tls = await testServerTls()
   const log = { debug: () => undefined, error: ({ cause }: { cause?: unknown }) => errors.push(cause) }
   const judge = judgeWith(pool)
@@ -71,6 +77,7 @@ export async function startTestCmServer(options: TestCmServerOptions = {}): Prom
     accounts: store.accounts,
     judge,
     relay,
+    largeTexts: new Turns(2),
     clock,
     tls: () => tls,
     maxAges: DEFAULT_MAX_AGES,
@@ -92,7 +99,7 @@ export async function startTestCmServer(options: TestCmServerOptions = {}): Prom
       await listener.closeAll()
       await relay?.close()
       await pool.close()
-      store.close()
+      await store.close()
       if (options.directory === undefined) rmSync(directory, { recursive: true })
     },
   }

@@ -3,54 +3,66 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BlockKey } from '../../src/cm/ids.ts'
-import type {
-  BlockType,
-  CmAccountEntry,
-  CmAccounts,
-  CmBlocks,
-  CmLoginOutcome,
-  MergeDecision,
-  PayloadSink,
-  StoredBlock,
+import {
+  BLOCK_TYPES,
+  type BlockRecord,
+  type BlockType,
+  type BlockUpload,
+  type CmAccountEntry,
+  type CmAccounts,
+  type CmBlocks,
+  type CmLoginOutcome,
+  type FindOptions,
+  type FoundBlock,
+  MAX_SLOT_RECORDS,
+  MAX_SLOT_TEXT_BYTES,
+  type PayloadSink,
+  RECORD_SEPARATORS,
+  replaces,
+  type StoreOutcome,
 } from '../../src/cm/server/port.ts'
-
-const TYPES_BY_PREFERENCE: readonly BlockType[] = [
-  'key-announcement',
-  'address-claim',
-  'message-announcement',
-  'acknowledgment',
-  'data',
-]
 
 /** Blocks in memory: the second implementation the contract suite runs against. */
 export class MemoryCmBlocks implements CmBlocks {
-  readonly #blocks = new Map<string, StoredBlock>()
+  readonly #slots = new Map<string, Map<string, BlockRecord>>()
   readonly #payloads = new Map<BlockKey, Uint8Array>()
+  readonly #oldestMs: (type: BlockType) => number
 
-  async get(type: BlockType, key: BlockKey): Promise<StoredBlock | undefined> {
-    return this.#blocks.get(`${type} ${key}`)
+  /** Records dated before `oldestMs` have expired. */
+  constructor(oldestMs: (type: BlockType) => number = () => 0) {
+    this.#oldestMs = oldestMs
   }
 
-  async getAny(key: BlockKey): Promise<StoredBlock | undefined> {
-    const type = TYPES_BY_PREFERENCE.find((candidate) => this.#blocks.has(`${candidate} ${key}`))
-    return type && this.#blocks.get(`${type} ${key}`)
-  }
-
-  async *readPayload(key: BlockKey): AsyncGenerator<Uint8Array> {
-    const payload = this.#payloads.get(key)
-    if (payload !== undefined) yield payload
-  }
-
-  async update(
-    type: BlockType,
-    key: BlockKey,
-    merge: (stored: string | undefined) => MergeDecision,
-  ): Promise<MergeDecision> {
-    const decision = merge(this.#blocks.get(`${type} ${key}`)?.text)
-    if (decision.kind === 'stored') {
-      this.#blocks.set(`${type} ${key}`, { type, text: decision.text, payloadBytes: 0 })
+  async find(key: BlockKey, { type, sinceMs = 0 }: FindOptions = {}): Promise<FoundBlock | undefined> {
+    for (const candidate of type === undefined ? BLOCK_TYPES : [type]) {
+      const since = candidate === 'message-announcement' ? sinceMs : 0
+      const texts = this.#live(candidate, key, since).map(({ text }) => text)
+      if (texts.length === 0) continue
+      const payload = candidate === 'data' ? this.#payloads.get(key) : undefined
+      return {
+        type: candidate,
+        payloadBytes: payload?.length ?? 0,
+        records: () => inPieces(texts),
+        payload: () => inPieces(payload === undefined ? [] : [payload]),
+      }
     }
-    return decision
+    return undefined
+  }
+
+  async store({ type, key, records, payload }: BlockUpload): Promise<StoreOutcome> {
+    const name = `${type} ${key}`
+    const slot = new Map(this.#slots.get(name))
+    const added = new Map<string, string>()
+    for (const record of records) {
+      if (!replaces(record, slot.get(record.identity)?.dateMs)) continue
+      slot.set(record.identity, record)
+      added.set(record.identity, record.text)
+    }
+    if (added.size === 0) return { kind: 'unchanged' }
+    if (RECORD_SEPARATORS[type] !== '' && isTooMuch(slot)) return { kind: 'full' }
+    this.#slots.set(name, slot)
+    if (payload !== undefined) this.#payloads.set(key, payload)
+    return { kind: 'stored', added: [...added.values()] }
   }
 
   async beginPayload(): Promise<PayloadSink> {
@@ -65,18 +77,29 @@ export class MemoryCmBlocks implements CmBlocks {
       path,
       write: (bytes) => file.writeFile(bytes),
       discard,
-      commit: async (key, _text, accept) => {
-        const decision = accept(this.#blocks.get(`data ${key}`)?.text)
-        if (decision.kind === 'stored') {
-          const payload = await readFile(path)
-          this.#payloads.set(key, payload)
-          this.#blocks.set(`data ${key}`, { type: 'data', text: decision.text, payloadBytes: payload.length })
-        }
+      commit: async (upload) => {
+        const outcome = await this.store({ ...upload, payload: await readFile(path) })
         await discard()
-        return decision
+        return outcome
       },
     }
   }
+
+  #live(type: BlockType, key: BlockKey, sinceMs: number): BlockRecord[] {
+    const fromMs = Math.max(sinceMs, this.#oldestMs(type))
+    return [...(this.#slots.get(`${type} ${key}`)?.values() ?? [])]
+      .filter(({ dateMs }) => dateMs >= fromMs)
+      .sort((a, b) => a.dateMs - b.dateMs || (a.identity < b.identity ? -1 : 1))
+  }
+}
+
+function isTooMuch(slot: ReadonlyMap<string, BlockRecord>): boolean {
+  const bytes = [...slot.values()].reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
+  return slot.size > MAX_SLOT_RECORDS || bytes > MAX_SLOT_TEXT_BYTES
+}
+
+async function* inPieces<Piece>(pieces: readonly Piece[]): AsyncGenerator<Piece> {
+  yield* pieces
 }
 
 /** Accounts in memory, keys in clear. */

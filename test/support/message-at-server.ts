@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseKeyId } from '../../src/cm/ids.ts'
 import { openCiphertext } from '../../src/cm/message/decode-message.ts'
 import { readZipEntry } from '../../src/cm/message/zip-read.ts'
-import { parseMessageAnnouncements } from '../../src/cm/message-announcement.ts'
+import { joinMessageAnnouncements, parseMessageAnnouncements } from '../../src/cm/message-announcement.ts'
 import { accountByLogin, loadSecretKey } from '../../src/store/account-queries.ts'
 import { openStoreForReading } from '../../src/store/open-store.ts'
 import { collect } from '../contract/account-mail-session.ts'
@@ -42,15 +42,18 @@ export async function lastMessageAtServer(
 async function lastCiphertext({ cmServer }: Household, keyId: string): Promise<Buffer> {
   const mailboxes = cmServer.stored.filter(({ type }) => type === 'message-announcement').toReversed()
   for (const { key } of mailboxes) {
-    const stored = await cmServer.store.get('message-announcement', key)
-    const parsed = parseMessageAnnouncements(stored?.text ?? '')
+    const mailbox = await cmServer.store.find(key, { type: 'message-announcement' })
+    if (mailbox === undefined) continue
+    const parsed = parseMessageAnnouncements(joinMessageAnnouncements(await collect(mailbox.records())))
     if (parsed.kind !== 'ok') continue
     const { announcement } = parsed.records.at(-1) ?? {}
     if (announcement?.recipient !== keyId) continue
-    const blocks = await Promise.all(
-      announcement.dataBlocks.map((block) => collect(cmServer.store.readPayload(block))),
-    )
-    return Buffer.concat(blocks.flat())
+    const chunks: Uint8Array[] = []
+    for (const block of announcement.dataBlocks) {
+      const found = await cmServer.store.find(block, { type: 'data' })
+      if (found !== undefined) chunks.push(...(await collect(found.payload())))
+    }
+    return Buffer.concat(chunks)
   }
   throw new Error('no message of theirs is at the server')
 }

@@ -7,6 +7,7 @@ import type { AddressQuotas } from './address-quotas.ts'
 import type { JudgeBlock } from './block-judge.ts'
 import type { BlockType, CmAccounts, CmBlocks } from './port.ts'
 import type { CmRelay } from './relay/port.ts'
+import type { Turns } from './turns.ts'
 
 /** Where the server writes what happens; block keys, which can be key ids, at debug only (design 5). */
 export interface CmServerLog {
@@ -19,6 +20,8 @@ export interface CmServerContext {
   readonly blocks: CmBlocks
   readonly accounts: CmAccounts
   readonly judge: JudgeBlock
+  /** Texts that lie in files are read, judged and stored in turns. */
+  readonly largeTexts: Turns
   readonly clock: Clock
   /** Asked at each STARTTLS, so that a replaced certificate is used at once. */
   readonly tls: () => ServerTlsContext

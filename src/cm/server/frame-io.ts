@@ -23,16 +23,23 @@ export class FrameIo {
     this.#framer.startBlock()
   }
 
+  /** A frame that has arrived already. */
+  ready(): CmFrame | undefined {
+    return this.#framer.next()
+  }
+
   /** The next whole frame within `timeoutMs`; undefined when the peer is gone, or was dropped for its silence. */
   async frame(timeoutMs: number): Promise<CmFrame | undefined> {
+    const ready = this.#framer.next()
+    if (ready !== undefined) return ready
     const cancel = this.#clock.after(timeoutMs, () => this.#channel.destroy())
     try {
       for (;;) {
-        const frame = this.#framer.next()
-        if (frame !== undefined) return frame
         const chunk = await this.#chunks.next()
         if (chunk.done === true) return undefined
         this.#framer.push(chunk.value)
+        const frame = this.#framer.next()
+        if (frame !== undefined) return frame
       }
     } finally {
       cancel()

@@ -1,9 +1,9 @@
 import { encodeBlockLines, encodeLine } from '../framer.ts'
 import type { BlockKey } from '../ids.ts'
 import { mailboxOwner } from '../message-announcement.ts'
-import { filterSince } from '../since.ts'
+import { parseUtcTime } from '../utc-time.ts'
 import type { SessionUser } from './context.ts'
-import type { BlockType, CmBlocks, StoredBlock } from './port.ts'
+import { type BlockType, type CmBlocks, type FoundBlock, RECORD_SEPARATORS } from './port.ts'
 
 export interface GetRequest {
   readonly key: BlockKey
@@ -12,33 +12,62 @@ export interface GetRequest {
   readonly since: string | undefined
 }
 
+type Write = (bytes: Uint8Array) => Promise<void>
+
+/** Octets of text gathered for one write: a full mailbox is never held, a small one goes out at once. */
+const WRITE_BYTES = 32 * 1024
+
 /** Types that only a logged-in user reads (CM wire 2.2, 7.5). */
 const MAIL_TYPES: ReadonlySet<BlockType> = new Set(['message-announcement', 'acknowledgment', 'data'])
 
 /** Answers GET SERVER: the block, or NOT FOUND, which is also what a user without the right to read hears (CM wire 7.5). */
-export async function answerGet(
-  blocks: CmBlocks,
-  request: GetRequest,
-  write: (bytes: Uint8Array) => Promise<void>,
-): Promise<void> {
-  const block = await blocks.getAny(request.key)
-  const text = block !== undefined && mayRead(block, request.user) ? textFor(block, request.since) : ''
-  if (block === undefined || text === '') {
-    await write(encodeLine('NOT FOUND'))
-    return
+export async function answerGet(blocks: CmBlocks, request: GetRequest, write: Write): Promise<void> {
+  // A date that does not exist filters nothing: a client gets more than it asked for, never less.
+  const sinceMs = request.since === undefined ? undefined : parseUtcTime(request.since)
+  const block = await blocks.find(request.key, { sinceMs })
+  const isAnswered =
+    block !== undefined &&
+    (await mayRead(block, request.user)) &&
+    (block.type === 'data' ? await writeData(block, request, write) : await writeText(block, write))
+  if (!isAnswered) await write(encodeLine('NOT FOUND'))
+}
+
+/** False when nothing is left of the block, and nothing was written. */
+async function writeText(block: FoundBlock, write: Write): Promise<boolean> {
+  const separator = Buffer.from(RECORD_SEPARATORS[block.type].replace('\n', '\r\n'))
+  let pieces: Uint8Array[] = []
+  let bytes = 0
+  let isFirst = true
+  for await (const record of block.records()) {
+    if (bytes > WRITE_BYTES) {
+      await write(Buffer.concat(pieces))
+      pieces = []
+      bytes = 0
+    }
+    const lines = encodeBlockLines(record)
+    pieces.push(...(isFirst ? [lines] : [separator, lines]))
+    bytes += lines.length
+    isFirst = false
   }
-  if (block.type !== 'data') {
-    await write(Buffer.concat([encodeBlockLines(text), encodeLine('EndBlock')]))
-    return
+  if (!isFirst) await write(Buffer.concat([...pieces, encodeLine('EndBlock')]))
+  return !isFirst
+}
+
+/** As `writeText`. */
+async function writeData(block: FoundBlock, { key }: GetRequest, write: Write): Promise<boolean> {
+  for await (const header of block.records()) {
+    let head: Uint8Array = encodeBlockLines(header)
+    let sent = 0
+    for await (const chunk of block.payload()) {
+      sent += chunk.length
+      await write(head.length === 0 ? chunk : Buffer.concat([head, chunk]))
+      head = Buffer.alloc(0)
+    }
+    // The header has promised n octets; with another number the client would take the next reply for payload.
+    if (sent !== block.payloadBytes) throw new Error(`payload of ${key} has ${sent} octets on the disk`)
+    return true
   }
-  await write(encodeBlockLines(text))
-  let sent = 0
-  for await (const chunk of blocks.readPayload(request.key)) {
-    sent += chunk.length
-    await write(chunk)
-  }
-  // The header has promised n octets; with another number the client would take the next reply for payload.
-  if (sent !== block.payloadBytes) throw new Error(`payload of ${request.key} has ${sent} octets on the disk`)
+  return false
 }
 
 /**
@@ -46,15 +75,11 @@ export async function answerGet(
  * who gets mail and how much (CM wire 7.5, S12). Payloads and acknowledgments are for any login: whoever knows their
  * keys got them from somebody who may know.
  */
-function mayRead(block: StoredBlock, user: SessionUser | undefined): boolean {
+async function mayRead(block: FoundBlock, user: SessionUser | undefined): Promise<boolean> {
   if (!MAIL_TYPES.has(block.type)) return true
   if (user === undefined) return false
   if (block.type !== 'message-announcement') return true
-  return user.keyId !== undefined && mailboxOwner(block.text) === user.keyId
-}
-
-function textFor(block: StoredBlock, since: string | undefined): string {
-  return since === undefined || block.type !== 'message-announcement'
-    ? block.text
-    : filterSince(block.text, since.toUpperCase())
+  // Any record tells: they lie under the hash of their recipient.
+  for await (const record of block.records()) return mailboxOwner(record) === user.keyId
+  return false
 }

@@ -1,6 +1,6 @@
 import { unreachable } from '../../base/unreachable.ts'
 import { type ByteChannel, ChannelClosedError, StartTlsError } from '../../net/byte-channel.ts'
-import { type CmFrame, encodeLine } from '../framer.ts'
+import { encodeLine } from '../framer.ts'
 import { type BlockKey, parseBlockKey, parseKeyId } from '../ids.ts'
 import { administer, tellPeer } from './administer.ts'
 import { answerDnsTxt } from './answer-dns-txt.ts'
@@ -10,6 +10,7 @@ import type { CmServerContext, SessionUser } from './context.ts'
 import { FrameIo } from './frame-io.ts'
 import { answerGet } from './get-block.ts'
 import { SERVER_LIMITS } from './limits.ts'
+import { PacedFrames } from './paced-frames.ts'
 import { receiveBlock } from './receive-block.ts'
 import { acceptUpload, answerUpload, type Upload } from './upload.ts'
 
@@ -195,9 +196,13 @@ class CmServerSession {
   async #obeyBlock({ action, parts }: Pick<Upload, 'action' | 'parts'>): Promise<Next> {
     const upload: Upload = { action, parts, key: keyOf(parts), user: this.#user }
     this.#io.startBlock()
+    const frames = new PacedFrames(this.#io, this.#context.clock)
     const received = await receiveBlock({
-      frame: this.#pacedFrames(),
-      acceptData: (headerText) => acceptUpload(upload, headerText, this.#context),
+      ready: () => frames.ready(),
+      frame: () => frames.frame(),
+      acceptData: (headerText, payloadBytes) =>
+        acceptUpload(upload, { headerText, payloadBytes }, this.#context),
+      acceptLargeText: () => this.#context.blocks.beginPayload(),
     })
     if (received.kind === 'lost') return 'end'
     // Exactly as the reference: no line, no answer (CM wire 7.4).
@@ -205,21 +210,6 @@ class CmServerSession {
     this.#hasQueued = true
     await this.#reply(await answerUpload(upload, received, this.#context))
     return 'continue'
-  }
-
-  /** Frames of one block: each within the idle time, all of them no slower than the slowest peer we wait for. */
-  #pacedFrames(): () => Promise<CmFrame | undefined> {
-    const { clock } = this.#context
-    const { idleMs, slowestBytesPerSecond } = SERVER_LIMITS
-    const startedMs = clock.now()
-    let bytes = 0
-    return async () => {
-      const leftMs = startedMs + 2 * idleMs + (bytes / slowestBytesPerSecond) * 1000 - clock.now()
-      const frame = await this.#io.frame(Math.max(0, Math.min(idleMs, leftMs)))
-      if (frame?.kind === 'line') bytes += frame.line.length
-      if (frame?.kind === 'payload') bytes += frame.bytes.length
-      return frame
-    }
   }
 
   #may(level: LoginLevel): boolean {

@@ -1,13 +1,20 @@
+import { readFile } from 'node:fs/promises'
 import { parseAddressClaims } from '../address-claim.ts'
-import { blockType } from '../block-text.ts'
+import { blockType, decodeBlockText } from '../block-text.ts'
 import type { BlockRules, BlockVerdict } from '../block-verdict.ts'
 import { type BlockKey, type KeyId, keyAnnouncementKey } from '../ids.ts'
 import { judgeDataHeader } from '../judge-unsigned.ts'
 import { parseKeyAnnouncement } from '../key-announcement.ts'
-import { mergeBlocks } from '../merge.ts'
 import type { CmServerContext, SessionUser, StoredNotice } from './context.ts'
-import type { BlockType, CmBlocks, MergeDecision, PayloadSink } from './port.ts'
-import type { ReceivedBlock } from './receive-block.ts'
+import {
+  type BlockUpload,
+  type CmBlocks,
+  type PayloadSink,
+  RECORD_SEPARATORS,
+  SMALL_PAYLOAD_BYTES,
+  type StoreOutcome,
+} from './port.ts'
+import type { PayloadPlace, ReceivedBlock } from './receive-block.ts'
 
 /** Keys of one claim block that are looked up; a block of one poster speaks for one key. */
 const MAX_LOOKED_UP_KEYS = 16
@@ -23,15 +30,28 @@ export async function acceptPayload(
   headerText: string,
   context: CmServerContext,
 ): Promise<PayloadSink | undefined> {
-  if (blockType(headerText) !== 'data') return undefined
-  if (judgeDataHeader(headerText, rulesOf(context)) !== undefined) return undefined
-  return context.blocks.beginPayload()
+  return isStorableHeader(headerText, context) ? context.blocks.beginPayload() : undefined
+}
+
+/** As `acceptPayload`, but small payloads are taken in memory. */
+export async function acceptBlockPayload(
+  headerText: string,
+  payloadBytes: number,
+  context: CmServerContext,
+): Promise<PayloadPlace> {
+  if (payloadBytes > SMALL_PAYLOAD_BYTES) return acceptPayload(headerText, context)
+  return isStorableHeader(headerText, context) ? 'memory' : undefined
+}
+
+function isStorableHeader(headerText: string, context: CmServerContext): boolean {
+  return blockType(headerText) === 'data' && judgeDataHeader(headerText, rulesOf(context)) === undefined
 }
 
 /**
  * Judges, merges and stores one block; returns the reply. DONE means "received": what is invalid, old or not for this
- * user is dropped without a word, since a reference client would offer it for ever otherwise (CM wire 7.6). DONE for a
- * block that is stored is sent after it is durable.
+ * user is dropped without a word, since a reference client would offer it for ever otherwise (CM wire 7.6). FAILED for
+ * what is good but finds no room, so that the client tries elsewhere. DONE for a block that is stored is sent after it
+ * is durable.
  */
 export async function storeBlock(
   received: Exclude<ReceivedBlock, { kind: 'lost' | 'empty' }>,
@@ -47,11 +67,15 @@ export async function storeBlock(
       case 'unstorable':
         throw received.error
       case 'text':
-        await storeText(received.text, target, context)
-        return 'DONE'
+        return await storeText(received.text, target, context)
+      case 'large-text':
+        return await withLargeText(received.sink, context, async (text) =>
+          text === undefined ? 'DONE' : storeText(text, target, context),
+        )
       case 'data':
-        await storeData(received, target, context)
-        return 'DONE'
+        return await storeData(received, target, context)
+      case 'small-data':
+        return await storeSmallData(received, target, context)
     }
   } catch (error) {
     context.log.error({ cause: error }, 'a block could not be stored')
@@ -59,7 +83,22 @@ export async function storeBlock(
   }
 }
 
-async function storeText(text: string, target: StoreTarget, context: CmServerContext): Promise<void> {
+type Reply = 'DONE' | 'FAILED'
+
+/** Uses a text that lies in a file, in its turn: it is held several times while it is judged. undefined: no UTF-8. */
+export async function withLargeText<Result>(
+  sink: PayloadSink,
+  { largeTexts }: Pick<CmServerContext, 'largeTexts'>,
+  use: (text: string | undefined) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await largeTexts.take(async () => use(decodeBlockText(await readFile(sink.path))))
+  } finally {
+    await sink.discard()
+  }
+}
+
+async function storeText(text: string, target: StoreTarget, context: CmServerContext): Promise<Reply> {
   const { blocks, judge } = context
   const rules = rulesOf(context)
   const verdict = await judge({
@@ -67,65 +106,60 @@ async function storeText(text: string, target: StoreTarget, context: CmServerCon
     text,
     publicKeys: await knownKeys(text, blocks),
   })
+  const upload = uploadOf(verdict, target, context)
   // A data block without payload is no block; only a `Data: n` line leads to one.
-  if (verdict.reason !== undefined || verdict.type === undefined || verdict.type === 'data') {
-    noteRejection(verdict, target, context)
-    return
-  }
-  const { type } = verdict
-  const merge = mergeAndReplicate(verdict, { type, rules }, { target, context })
-  const decision = await blocks.update(type, target.key, merge)
-  noteStored({ type, decision }, target, context)
+  if (upload === undefined || upload.type === 'data') return noteRejection(verdict, target, context)
+  return noteOutcome(await blocks.store(upload), { upload, target }, context)
+}
+
+async function storeSmallData(
+  { headerText, payload, sha1 }: Extract<ReceivedBlock, { kind: 'small-data' }>,
+  target: StoreTarget,
+  context: CmServerContext,
+): Promise<Reply> {
+  // The cheap test first: everything else runs over the whole payload (CM wire S9).
+  if (sha1 !== target.key) return 'DONE'
+  const given = { ...asked(target, rulesOf(context)), publicKeys: {} }
+  const verdict = await context.judge({ ...given, text: headerText, payload })
+  const upload = uploadOf(verdict, target, context)
+  if (upload === undefined) return noteRejection(verdict, target, context)
+  return noteOutcome(await context.blocks.store({ ...upload, payload }), { upload, target }, context)
 }
 
 async function storeData(
-  received: Extract<ReceivedBlock, { kind: 'data' }>,
+  { headerText, sink, sha1 }: Extract<ReceivedBlock, { kind: 'data' }>,
   target: StoreTarget,
   context: CmServerContext,
-): Promise<void> {
-  const { headerText, sink, sha1 } = received
-  const rules = rulesOf(context)
-  let decision: MergeDecision | undefined
+): Promise<Reply> {
+  let outcome: StoreOutcome | undefined
   try {
-    // The cheap test first: everything else runs over the whole payload (CM wire S9).
-    if (sha1 !== target.key) return
-    const verdict = await context.judge({
-      ...asked(target, rules),
-      text: headerText,
-      payloadPath: sink.path,
-      publicKeys: {},
-    })
-    if (verdict.reason !== undefined) {
-      noteRejection(verdict, target, context)
-      return
-    }
-    const merge = mergeAndReplicate(verdict, { type: 'data', rules }, { target, context })
-    decision = await sink.commit(target.key, headerText, merge)
-    noteStored({ type: 'data', decision }, target, context)
+    if (sha1 !== target.key) return 'DONE'
+    const given = { ...asked(target, rulesOf(context)), publicKeys: {} }
+    const verdict = await context.judge({ ...given, text: headerText, payloadPath: sink.path })
+    const upload = uploadOf(verdict, target, context)
+    if (upload === undefined) return noteRejection(verdict, target, context)
+    outcome = await sink.commit(upload)
+    return noteOutcome(outcome, { upload, target }, context)
   } finally {
-    if (decision === undefined) await sink.discard()
+    if (outcome === undefined) await sink.discard()
   }
 }
 
-/** What becomes of the slot; what a client made new goes to the peer in the same transaction (CM wire 9.3). */
-function mergeAndReplicate(
-  verdict: BlockVerdict,
-  { type, rules }: { readonly type: BlockType; readonly rules: BlockRules },
-  { target, context }: { readonly target: StoreTarget; readonly context: CmServerContext },
-): (stored: string | undefined) => MergeDecision {
-  const { key, user, from } = target
-  // The records of this upload alone: the peer merges them into what it has.
-  const text = (): string => {
-    const alone = mergeBlocks(undefined, verdict, rules)
-    return alone.kind === 'stored' ? alone.text : ''
-  }
-  return (stored) => {
-    const decision = mergeBlocks(stored, verdict, rules)
-    if (decision.kind === 'stored' && from !== 'replica') {
-      context.relay?.replicateBlock({ type, key, userId: user?.userId ?? 'none', text })
-    }
-    return decision
-  }
+/** What the store is given of an accepted block: its good records; undefined for a block that was refused. */
+function uploadOf(
+  { reason, type, records }: BlockVerdict,
+  { key, user, from }: StoreTarget,
+  { relay }: CmServerContext,
+): BlockUpload | undefined {
+  if (reason !== undefined || type === undefined) return undefined
+  const good = records.flatMap((record) =>
+    record.reason === undefined && record.dateMs !== undefined
+      ? { identity: record.identity, dateMs: record.dateMs, text: record.text }
+      : [],
+  )
+  // What another server handed on is not handed on again (CM wire 9.3).
+  const replicateFor = from !== 'replica' && relay?.hasPeer === true ? (user?.userId ?? 'none') : undefined
+  return { type, key, records: good, replicateFor }
 }
 
 function rulesOf(context: CmServerContext): BlockRules {
@@ -145,21 +179,33 @@ async function knownKeys(text: string, blocks: CmBlocks): Promise<Record<KeyId, 
   const known: Record<KeyId, string> = {}
   for (const keyId of [...new Set(claimants)].slice(0, MAX_LOOKED_UP_KEYS)) {
     if (keyId === undefined) continue
-    const stored = await blocks.get('key-announcement', keyAnnouncementKey(keyId))
-    const parsed = stored === undefined ? undefined : parseKeyAnnouncement(stored.text)
-    if (parsed?.kind === 'ok') known[keyId] = parsed.announcement.keyBlock
+    const found = await blocks.find(keyAnnouncementKey(keyId), { type: 'key-announcement' })
+    for await (const announcement of found?.records() ?? []) {
+      const parsed = parseKeyAnnouncement(announcement)
+      if (parsed.kind === 'ok') known[keyId] = parsed.announcement.keyBlock
+    }
   }
   return known
 }
 
-function noteStored(
-  { type, decision }: { readonly type: BlockType; readonly decision: MergeDecision },
-  { key, from = 'client' }: StoreTarget,
+function noteOutcome(
+  outcome: StoreOutcome,
+  { upload, target }: { readonly upload: BlockUpload; readonly target: StoreTarget },
   context: CmServerContext,
-): void {
-  if (decision.kind === 'stored') context.onStored?.({ type, key, from, added: decision.added ?? [] })
+): Reply {
+  const { type, key } = upload
+  if (outcome.kind === 'full') {
+    context.log.debug({ key, type }, 'a block was not stored: its slot is full')
+    return 'FAILED'
+  }
+  if (outcome.kind === 'stored') {
+    const added = RECORD_SEPARATORS[type] === '' ? [] : outcome.added
+    context.onStored?.({ type, key, from: target.from ?? 'client', added })
+  }
+  return 'DONE'
 }
 
-function noteRejection(verdict: BlockVerdict, { key }: StoreTarget, { log }: CmServerContext): void {
+function noteRejection(verdict: BlockVerdict, { key }: StoreTarget, { log }: CmServerContext): Reply {
   log.debug({ key, type: verdict.type, reason: verdict.reason ?? 'type' }, 'a block was not stored')
+  return 'DONE'
 }

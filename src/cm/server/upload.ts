@@ -4,9 +4,15 @@ import { type BlockKey, parseKeyId } from '../ids.ts'
 import { parseUtcTime } from '../utc-time.ts'
 import type { BlockAction, CommandParts } from './command.ts'
 import type { CmServerContext, SessionUser } from './context.ts'
-import type { PayloadSink } from './port.ts'
-import type { ReceivedBlock } from './receive-block.ts'
-import { acceptPayload, type StoreTarget, storeBlock } from './store-block.ts'
+import type { PayloadPlace, ReceivedBlock } from './receive-block.ts'
+import type { ProxiedBlock } from './relay/port.ts'
+import {
+  acceptBlockPayload,
+  acceptPayload,
+  type StoreTarget,
+  storeBlock,
+  withLargeText,
+} from './store-block.ts'
 
 /** A command with a block behind it. */
 export interface Upload {
@@ -19,16 +25,16 @@ export interface Upload {
 
 type WholeBlock = Exclude<ReceivedBlock, { kind: 'lost' | 'empty' }>
 
-/** A file for the payload of a header that could be taken; undefined when it could not, whatever the payload is. */
+/** A place for the payload of a header that could be taken; undefined when it could not, whatever the payload is. */
 export async function acceptUpload(
   { action, user }: Upload,
-  headerText: string,
+  { headerText, payloadBytes }: { readonly headerText: string; readonly payloadBytes: number },
   context: CmServerContext,
-): Promise<PayloadSink | undefined> {
+): Promise<PayloadPlace> {
   switch (action) {
     case 'store-server':
     case 'replicate':
-      return acceptPayload(headerText, context)
+      return acceptBlockPayload(headerText, payloadBytes, context)
     case 'store-proxy':
       if (!mayRelay(user, context)) return undefined
       return acceptPayload(splitOutboxBlock(headerText).body, context)
@@ -69,26 +75,44 @@ function mayRelay(user: SessionUser | undefined, { relay, isOpenRelay = false }:
 }
 
 async function relayBlock(
-  { key, user, parts: { after } }: Upload,
+  upload: Upload,
   received: WholeBlock,
-  { relay, log }: CmServerContext,
+  context: CmServerContext,
 ): Promise<'DONE' | 'FAILED'> {
-  if (received.kind === 'unstorable') {
-    log.error({ cause: received.error }, 'a block to be passed on could not be kept')
+  try {
+    switch (received.kind) {
+      case 'unstorable':
+        throw received.error
+      case 'text':
+      case 'data':
+        return await relayWhole(upload, received, context)
+      case 'large-text':
+        return await withLargeText(received.sink, context, async (text) =>
+          text === undefined ? 'FAILED' : relayWhole(upload, { kind: 'text', text }, context),
+        )
+      // `acceptUpload` gives payloads of STORE PROXY a file, whatever their size.
+      case 'small-data':
+      case 'forbidden':
+      case 'dropped':
+        return 'FAILED'
+    }
+  } catch (error) {
+    context.log.error({ cause: error }, 'a block to be passed on could not be kept')
     return 'FAILED'
   }
-  if (relay === undefined || received.kind === 'forbidden' || received.kind === 'dropped') return 'FAILED'
+}
+
+async function relayWhole(
+  { key, user, parts: { after } }: Upload,
+  received: ProxiedBlock,
+  { relay }: CmServerContext,
+): Promise<'DONE' | 'FAILED'> {
   const afterMs = after === undefined ? undefined : parseUtcTime(after)
-  if (after !== undefined && afterMs === undefined) {
+  if (relay === undefined || (after !== undefined && afterMs === undefined)) {
     if (received.kind === 'data') await received.sink.discard()
     return 'FAILED'
   }
-  try {
-    return await relay.acceptProxied({ key, userId: user?.userId ?? 'none', received, afterMs })
-  } catch (error) {
-    log.error({ cause: error }, 'a block to be passed on could not be kept')
-    return 'FAILED'
-  }
+  return relay.acceptProxied({ key, userId: user?.userId ?? 'none', received, afterMs })
 }
 
 /** A block of another server counts as posted by whoever posted it there (CM wire 9.3). */

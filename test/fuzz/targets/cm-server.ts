@@ -1,6 +1,7 @@
 import { DEFAULT_MAX_AGES } from '../../../src/cm/block-verdict.ts'
 import type { JudgeBlock } from '../../../src/cm/server/block-judge.ts'
 import { serveCmConnection } from '../../../src/cm/server/session.ts'
+import { Turns } from '../../../src/cm/server/turns.ts'
 import { validateBlock } from '../../../src/cm/validate-block.ts'
 import { createMemoryChannelPair } from '../../../src/net/memory-channel.ts'
 import { realClock, testServerTls } from '../../support/cm-client-support.ts'
@@ -34,6 +35,7 @@ export const cmServer: FuzzTarget = {
       blocks: new MemoryCmBlocks(),
       accounts: new MemoryCmAccounts({ [AUTH_KEY]: USER }),
       judge,
+      largeTexts: new Turns(1),
       clock: realClock(() => NOW_MS),
       tls: () => tls,
       maxAges: DEFAULT_MAX_AGES,

@@ -104,10 +104,9 @@ export interface ReplicaOfUpload {
   readonly text: string
 }
 
-/** Blocks and accounts that wait for the peer. `addBlock` and `addAccount` join a transaction that is open. */
+/** Blocks and accounts that wait for the peer. The store queues blocks itself; `addAccount` joins an open transaction. */
 export interface ReplicaQueue {
   /** One that waits already is not queued twice. */
-  addBlock(block: ReplicaOfUpload): void
   /** Every change counts, in order. */
   addAccount(userId: string, authKey: Secret<string>): void
   /** At most `limit` entries behind `afterId`, by arrival, without those that were set aside. */

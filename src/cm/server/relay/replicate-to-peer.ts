@@ -152,13 +152,14 @@ class PeerRun {
   ): Promise<StoreReply['kind'] | 'gone'> {
     const how = { kind: 'replicate', userId } as const
     if (type !== 'data') return (await session.storeText(key, text, how)).kind
-    const { blocks } = this.#context
-    const block = await blocks.get('data', key)
+    const block = await this.#context.blocks.find(key, { type: 'data' })
     // Pruned meanwhile: too old for the peer, too.
     if (block === undefined) return 'gone'
+    let header = ''
+    for await (const record of block.records()) header = record
     const chunks: Uint8Array[] = []
-    for await (const chunk of blocks.readPayload(key)) chunks.push(chunk)
-    return (await session.storeData(key, block.text, Buffer.concat(chunks), how)).kind
+    for await (const chunk of block.payload()) chunks.push(chunk)
+    return (await session.storeData(key, header, Buffer.concat(chunks), how)).kind
   }
 
   async #settle(failures: readonly ServerFailure[]): Promise<void> {

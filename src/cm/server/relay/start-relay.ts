@@ -96,10 +96,6 @@ export function startRelay(options: RelayOptions): RunningRelay {
   return {
     hasPeer: peer !== undefined,
     acceptProxied,
-    replicateBlock({ type, key, userId, text }) {
-      if (peer !== undefined)
-        queue.replicas.addBlock({ type, key, userId, text: type === 'data' ? '' : text() })
-    },
     replicateAccount(userId, authKey) {
       if (peer !== undefined) queue.replicas.addAccount(userId, authKey)
     },

@@ -6,6 +6,7 @@ import type { Clock } from '../../../../src/base/clock.ts'
 import { duration } from '../../../../src/base/clock.ts'
 import { nonceText, solveProofOfWork } from '../../../../src/cm/proof-of-work.ts'
 import type { CmServerContext } from '../../../../src/cm/server/context.ts'
+import { SMALL_PAYLOAD_BYTES } from '../../../../src/cm/server/port.ts'
 import { formatUtcTime } from '../../../../src/cm/utc-time.ts'
 import {
   startTestCmServer,
@@ -107,7 +108,7 @@ describe('the length of things', () => {
         .update(answer.at(-1) ?? '', 'latin1')
         .digest('hex'),
     ).toBe(largest.key)
-    expect(await store.getAny(largest.key as never)).toMatchObject({ payloadBytes: 8_388_608 })
+    expect(await store.find(largest.key as never)).toMatchObject({ payloadBytes: 8_388_608 })
   })
 
   it('a payload beyond all reason ends the connection at once', async () => {
@@ -171,7 +172,7 @@ describe('time', () => {
     const clock = new TestTimers()
     const { port, directory } = await start({ clock })
     const client = await connected(port)
-    const block = dataBlock(Buffer.from('first block of ciphertext'))
+    const block = dataBlock(Buffer.alloc(SMALL_PAYLOAD_BYTES + 1, 'first block of ciphertext'))
     client.send(block.bytes.subarray(0, -5))
     const files = () => readdirSync(join(directory, 'payloads')).length
     await expect.poll(files).toBe(1)
@@ -184,8 +185,9 @@ describe('time', () => {
     const clock = new TestTimers()
     const { port, directory } = await start({ clock })
     const client = await connected(port)
-    const block = dataBlock(Buffer.alloc(1000, 'drip'))
-    client.send(block.bytes.subarray(0, -1000))
+    const payload = Buffer.alloc(SMALL_PAYLOAD_BYTES + 1, 'drip')
+    const block = dataBlock(payload)
+    client.send(block.bytes.subarray(0, -payload.length))
     const arrived = () => {
       const [name] = readdirSync(join(directory, 'payloads'))
       return name === undefined ? -1 : statSync(join(directory, 'payloads', name)).size
