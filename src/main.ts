@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { debuglog } from 'node:util'
+import { askSecret } from './cli/ask-secret.ts'
 import { exitCode } from './cli/cli-error.ts'
 import type { CliContext } from './cli/context.ts'
 import { runCommandLine } from './cli/program.ts'
@@ -17,7 +18,12 @@ const context: CliContext = {
   print: (text) => {
     process.stdout.write(text)
   },
+  askSecret: process.stdin.isTTY && process.stderr.isTTY ? askOnTerminal : undefined,
   askedToEnd: askedToEnd(),
+}
+
+function askOnTerminal(question: string): Promise<string> {
+  return askSecret({ input: process.stdin, output: process.stderr }, question)
 }
 
 /** Milliseconds in which a second signal is the first one again: the terminal and the launcher both hand on Ctrl-C. */

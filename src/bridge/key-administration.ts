@@ -1,10 +1,9 @@
 import { type Clock, duration } from '../base/clock.ts'
-import { Secret } from '../base/secret.ts'
+import type { Secret } from '../base/secret.ts'
 import { CERTIFICATE_REFUSALS } from '../cm/certificate.ts'
-import { announcedCertificate } from '../cm/openpgp/announced-certificate.ts'
 import { mergeSecretKeys } from '../cm/openpgp/merge-secret-keys.ts'
 import { type RotationResult, rotateEncryptionSubkey } from '../cm/openpgp/rotate-subkey.ts'
-import { exportSecretKey, readSecretKey } from '../cm/openpgp/secret-keys.ts'
+import { readSecretKey } from '../cm/openpgp/secret-keys.ts'
 import { newestSubkeyMs } from '../cm/openpgp/subkey-states.ts'
 import type { SecretKey } from '../cm/secret-key.ts'
 import { type Account, accountByLogin } from '../store/account-queries.ts'
@@ -20,7 +19,6 @@ import { retryQuarantined } from './retry-quarantined.ts'
 export interface KeyAdministration {
   rotate(request: RotateKeyRequest): Promise<RotateKeyOutcome>
   importKey(request: ImportKeyRequest): Promise<ImportKeyOutcome>
-  exportKey(request: ExportKeyRequest): Promise<ExportKeyOutcome>
 }
 
 export interface KeyAdministrationOptions {
@@ -68,24 +66,6 @@ export type ImportKeyOutcome =
     }
   | NotDone
 
-export interface ExportKeyRequest {
-  /** By address or short name. */
-  readonly account: string
-  readonly form:
-    | { readonly kind: 'public' }
-    /** Without a passphrase only because the owner said so. */
-    | { readonly kind: 'secret'; readonly passphrase: Secret<string> | undefined }
-}
-
-export type ExportKeyOutcome =
-  | {
-      readonly kind: 'ok'
-      readonly address: string
-      readonly keyId: string
-      readonly armored: Secret<string>
-    }
-  | NotDone
-
 /** Others refresh keys weekly: who is told of two changes in less may miss the first (CM message 10.5). */
 export const MIN_ROTATION_AGE_MS = 7 * duration.day
 /** Another writer may come between; it cannot for ever. */
@@ -95,7 +75,6 @@ export function createKeyAdministration(options: KeyAdministrationOptions): KeyA
   return {
     rotate: (request) => rotate(options, request),
     importKey: (request) => importKey(options, request),
-    exportKey: (request) => exportKey(options, request),
   }
 }
 
@@ -214,22 +193,4 @@ async function importKey(
   const due = await retryQuarantined({ store }, account.id)
   options.onDue?.(due)
   return { kind: 'ok', address, keyId, gained, isNew: outcome.kind === 'stored', retried: due.length }
-}
-
-async function exportKey(
-  { store, clock }: KeyAdministrationOptions,
-  { account: login, form }: ExportKeyRequest,
-): Promise<ExportKeyOutcome> {
-  const account = accountByLogin(store.read, login)
-  if (account === undefined) return { kind: 'no-such-account' }
-  const stored = storedSecretKey(store.read, account.id)
-  if (stored === undefined) throw new Error('the account has no secret key')
-  const { address, keyId } = account
-  if (form.kind === 'public') {
-    const armored = new Secret(await announcedCertificate(stored.armored.reveal()))
-    return { kind: 'ok', address, keyId, armored }
-  }
-  const read = await readSecretKey(stored.armored.reveal(), { nowMs: clock.now() })
-  if (read.kind !== 'ok') return { kind: 'refused', reason: "the account's key cannot be read" }
-  return { kind: 'ok', address, keyId, armored: await exportSecretKey(read.secretKey, form.passphrase) }
 }

@@ -22,10 +22,10 @@ export function registerAccountShow(account: Command, context: CliContext): void
   account
     .command('show <account>')
     .description('show what an account tells its network, when it last did, and what waits')
-    .action((name: string, _flags: unknown, command: Command) => {
+    .action(async (name: string, _flags: unknown, command: Command) => {
       const flags = command.optsWithGlobals<CommonFlags>()
       settingsOf(context, flags)
-      showAccount(context, flags, name)
+      await showAccount(context, flags, name)
     })
 }
 
@@ -33,8 +33,8 @@ export function registerAccountShow(account: Command, context: CliContext): void
 const MAX_WORK_ROWS = 10_000
 
 /** Prints an account; throws CliError when there is none of the name. Never prints a secret. */
-export function showAccount(context: CliContext, flags: CommonFlags, name: string): void {
-  const shown = withAccount(context, flags, name, (read, account) => ({
+export async function showAccount(context: CliContext, flags: CommonFlags, name: string): Promise<void> {
+  const shown = await withAccount(context, flags, name, (read, account) => ({
     account,
     hasAuthKey: {
       own: hasKey(read, account, 'own'),
@@ -67,19 +67,19 @@ export function showAccount(context: CliContext, flags: CommonFlags, name: strin
 }
 
 /** Reads an account beside a running bridge or without one. Throws CliError. */
-export function withAccount<Result>(
+export async function withAccount<Result>(
   context: CliContext,
   flags: CommonFlags,
   name: string,
-  use: (read: ReadConnection, account: Account) => Result,
-): Result {
+  use: (read: ReadConnection, account: Account) => Result | Promise<Result>,
+): Promise<Result> {
   const directory = dataDirectory(context, flags)
   if (!existsSync(directoryLayout(directory).databasePath)) throw noSuchAccount(name)
   const read = openStoreForReading(directory)
   try {
     const account = accountByLogin(read, name)
     if (account === undefined) throw noSuchAccount(name)
-    return use(read, account)
+    return await use(read, account)
   } finally {
     read.close()
   }
@@ -131,7 +131,7 @@ function demandLines({ network }: Account, nowMs: number): string[] {
 function workLines(work: readonly WorkReport[]): string[] {
   const counts = new Map<string, number>()
   for (const { stage } of work) counts.set(stage, (counts.get(stage) ?? 0) + 1)
-  for (const endless of ['poll', 'pollold', 'announce']) counts.delete(endless)
+  for (const endless of ['poll', 'pollold', 'announce', 'rotate']) counts.delete(endless)
   return [
     ...[...counts].map(([stage, count]) => `waits      ${count} to ${stage}`),
     ...work

@@ -4,6 +4,16 @@ import type { AppPasswordScope } from '../store/app-password.ts'
 import { noSuchAccount } from './account-show.ts'
 import { CliError } from './cli-error.ts'
 import type { ControlVerbs } from './control-protocol.ts'
+import {
+  badArgs,
+  fieldOf,
+  isNumber,
+  isText,
+  isTextOrNull,
+  isTexts,
+  isTruth,
+  textFields,
+} from './verb-args.ts'
 
 /** `account add` as plain data, on its way through control.sock. */
 export interface AccountAddArgs {
@@ -12,6 +22,8 @@ export interface AccountAddArgs {
   readonly servers: readonly string[]
   readonly authKey: string | null
   readonly secretKeyArmor: string | null
+  /** Of that key. */
+  readonly passphrase?: string | null
 }
 
 export interface AccountAddResult {
@@ -99,13 +111,14 @@ export function accountVerbs(accounts: AccountAdministration): ControlVerbs {
 }
 
 async function addAccount(accounts: AccountAdministration, args: AccountAddArgs): Promise<AccountAddResult> {
-  const { address, displayName, servers, authKey, secretKeyArmor } = args
+  const { address, displayName, servers, authKey, secretKeyArmor, passphrase } = args
   const outcome = await accounts.add({
     address,
     displayName,
     servers,
     authKey: authKey === null ? undefined : new Secret(authKey),
     secretKeyArmor: secretKeyArmor === null ? undefined : new Secret(secretKeyArmor),
+    passphrase: passphrase === null || passphrase === undefined ? undefined : new Secret(passphrase),
   })
   if (outcome.kind === 'refused') throw new CliError(outcome.reason)
   const { keyId, appPassword } = outcome
@@ -121,8 +134,10 @@ function addArgs(args: unknown): AccountAddArgs {
   const [authKey, secretKeyArmor] = [fieldOf(args, 'authKey'), fieldOf(args, 'secretKeyArmor')]
   if (typeof address !== 'string' || typeof displayName !== 'string') throw badArgs('account add')
   if (!isTexts(servers)) throw badArgs('account add')
-  if (!isTextOrNull(authKey) || !isTextOrNull(secretKeyArmor)) throw badArgs('account add')
-  return { address, displayName, servers, authKey, secretKeyArmor }
+  const passphrase = fieldOf(args, 'passphrase') ?? null
+  if (!isTextOrNull(authKey) || !isTextOrNull(secretKeyArmor) || !isTextOrNull(passphrase))
+    throw badArgs('account add')
+  return { address, displayName, servers, authKey, secretKeyArmor, passphrase }
 }
 
 const IS_OF_SETTING: Readonly<Record<keyof AccountSetArgs, (value: unknown) => boolean>> = {
@@ -161,49 +176,5 @@ function isSetArgs(args: unknown): args is AccountSetArgs {
   const checks = new Map<string, (value: unknown) => boolean>(Object.entries(IS_OF_SETTING))
   return Object.entries(args).every(
     ([name, value]) => value === undefined || checks.get(name)?.(value) === true,
-  )
-}
-
-function textFields<Name extends string>(
-  verb: string,
-  args: unknown,
-  names: readonly Name[],
-): Record<Name, string> {
-  const entries = names.map((name) => {
-    const value = fieldOf(args, name)
-    if (!isText(value)) throw badArgs(verb)
-    return [name, value] as const
-  })
-  return Object.fromEntries(entries) as Record<Name, string>
-}
-
-function fieldOf(args: unknown, name: string): unknown {
-  return typeof args === 'object' && args !== null ? (args as Record<string, unknown>)[name] : undefined
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string'
-}
-
-function isTextOrNull(value: unknown): value is string | null {
-  return value === null || isText(value)
-}
-
-function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every(isText)
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number'
-}
-
-function isTruth(value: unknown): value is boolean {
-  return typeof value === 'boolean'
-}
-
-/** Two releases that speak to each other: the asking one is older or newer than the one that runs. */
-function badArgs(verb: string): CliError {
-  return new CliError(
-    `"${verb}" is asked for in a way the running bridge does not know: restart it after an update`,
   )
 }

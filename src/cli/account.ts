@@ -1,11 +1,10 @@
-import { readFileSync, statSync } from 'node:fs'
 import type { Command } from 'commander'
 import { registerAccountPassword } from './account-password.ts'
 import { registerAccountSet } from './account-set.ts'
 import { registerAccountShow } from './account-show.ts'
 import type { AccountAddArgs, AccountAddResult, AccountRemoveArgs } from './account-verbs.ts'
-import { misuse } from './cli-error.ts'
 import { type CliContext, type CommonFlags, printResult, settingsOf } from './context.ts'
+import { passphraseOf, readKeyFile } from './key-file.ts'
 import { readAccounts } from './read-accounts.ts'
 import { secretFlag } from './secret-flag.ts'
 import { runWritingVerb } from './writing-verb.ts'
@@ -16,10 +15,8 @@ interface AddFlags extends CommonFlags {
   readonly authKey?: string
   readonly authKeyFile?: string
   readonly key?: string
+  readonly passphraseFile?: string
 }
-
-/** Octets of a secret key file; the same bound as for any key (design 9). */
-const MAX_KEY_FILE_BYTES = 256 * 1024
 
 /** `cmbridge account add|list|show|set|password|remove` */
 export function registerAccount(program: Command, context: CliContext): void {
@@ -31,7 +28,8 @@ export function registerAccount(program: Command, context: CliContext): void {
     .option('--server <host:port,…>', 'your Confidant Mail servers, the preferred one first', collectServers)
     .option('--auth-key <key>', 'the authentication key you got from the server')
     .option('--auth-key-file <file>', 'the same from the first line of a file')
-    .option('--key <file>', 'your OpenPGP secret key, ASCII-armored')
+    .option('--key <file>', 'your OpenPGP secret key, as gpg exports it')
+    .option('--passphrase-file <file>', 'its passphrase, in the first line; asked for on a terminal')
     .action((address: string, _flags: unknown, command: Command) =>
       addAccount(context, command.optsWithGlobals<AddFlags>(), address),
     )
@@ -53,12 +51,14 @@ export function registerAccount(program: Command, context: CliContext): void {
 }
 
 async function addAccount(context: CliContext, flags: AddFlags, address: string): Promise<void> {
+  const key = flags.key === undefined ? undefined : readKeyFile('--key', flags.key)
   const args: AccountAddArgs = {
     address,
     displayName: flags.name ?? '',
     servers: flags.server ?? [],
     authKey: secretFlag('--auth-key', flags.authKey, flags.authKeyFile) ?? null,
-    secretKeyArmor: flags.key === undefined ? null : readKeyFile(flags.key),
+    secretKeyArmor: key ?? null,
+    passphrase: await passphraseOf(context, flags, key),
   }
   const result = (await runWritingVerb(context, flags, { verb: 'account add', args })) as AccountAddResult
   printResult(context, flags, {
@@ -90,13 +90,6 @@ async function removeAccount(context: CliContext, flags: CommonFlags, account: s
   const args: AccountRemoveArgs = { account }
   await runWritingVerb(context, flags, { verb: 'account remove', args })
   printResult(context, flags, { json: { removed: account }, lines: [`removed ${account}`] })
-}
-
-function readKeyFile(path: string): string {
-  const found = statSync(path, { throwIfNoEntry: false })
-  if (found === undefined || !found.isFile()) throw misuse(`--key ${path}: no such file`)
-  if (found.size > MAX_KEY_FILE_BYTES) throw misuse(`--key ${path}: too large for a key`)
-  return readFileSync(path, 'utf8')
 }
 
 function collectServers(value: string, before: readonly string[] = []): string[] {

@@ -11,6 +11,8 @@ export interface CliContext {
   readonly randomBytes: (size: number) => Uint8Array
   /** Standard output, without a line end of its own. */
   readonly print: (text: string) => void
+  /** Asks a person for something that is not shown; undefined when nobody sits there. */
+  readonly askSecret?: ((question: string) => Promise<string>) | undefined
   /** Resolves when the program is asked to end (SIGTERM, SIGINT). */
   readonly askedToEnd: Promise<string>
 }

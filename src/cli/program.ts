@@ -7,6 +7,7 @@ import type { CliContext } from './context.ts'
 import { registerInfo } from './info.ts'
 import { registerInit } from './init.ts'
 import { registerInspect } from './inspect.ts'
+import { registerKey } from './key.ts'
 import { registerServe } from './serve.ts'
 import { registerStatus } from './status.ts'
 import { programVersion, registerVersion } from './version.ts'
@@ -18,6 +19,7 @@ const VERBS: readonly Register[] = [
   registerInit,
   registerServe,
   registerAccount,
+  registerKey,
   registerCert,
   registerInfo,
   registerStatus,

@@ -14,6 +14,7 @@ import { CliError, exitCode } from './cli-error.ts'
 import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './context.ts'
 import { startControlServer } from './control-server.ts'
 import { instanceId, lockInstallation, openCertificates } from './installation.ts'
+import { keyVerbs } from './key-verbs.ts'
 import { createLog } from './log.ts'
 import { openQueue } from './open-queue.ts'
 import { runningCmServer } from './own-cm-server.ts'
@@ -101,6 +102,7 @@ async function compose(
   const addresses = { ...opened, cmServer: cmServer === undefined ? [] : [cmServer.address] }
   const verbs = {
     ...accountVerbs(bridge.accounts),
+    ...keyVerbs(bridge.keys),
     ...certificateVerbs(store),
     addresses: async () => addresses,
   }

@@ -1,5 +1,6 @@
 import { sleep } from '../base/clock.ts'
 import { createAccountAdministration } from '../bridge/account-administration.ts'
+import { createKeyAdministration } from '../bridge/key-administration.ts'
 import { silentLog } from '../bridge/log.ts'
 import { acquireInstanceLock, type InstanceLock, type LockHolder } from '../store/instance-lock.ts'
 import { openStore } from '../store/open-store.ts'
@@ -11,6 +12,7 @@ import { askRunningBridge } from './control-client.ts'
 import type { ControlRequest, ControlVerbs } from './control-protocol.ts'
 import { heldMessage } from './held-message.ts'
 import { makeDataDirectory } from './installation.ts'
+import { keyVerbs } from './key-verbs.ts'
 import { idleCmServer } from './own-cm-server.ts'
 
 /** Milliseconds to wait for another short verb, or for a bridge that is starting or ending. */
@@ -51,7 +53,12 @@ export async function runWritingVerb(
         const ownCmServer = idleCmServer(context, directory, config)
         const own = { store, clock, randomBytes, log: silentLog, ownCmServer }
         const accounts = createAccountAdministration(own)
-        const verbs: ControlVerbs = { ...accountVerbs(accounts), ...certificateVerbs(store) }
+        const keys = createKeyAdministration(own)
+        const verbs: ControlVerbs = {
+          ...accountVerbs(accounts),
+          ...keyVerbs(keys),
+          ...certificateVerbs(store),
+        }
         const verb = verbs[request.verb]
         if (verb === undefined) throw new Error(`no such verb: ${request.verb}`)
         return await verb(request.args)

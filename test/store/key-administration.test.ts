@@ -9,6 +9,7 @@ import {
   type KeyAdministration,
   MIN_ROTATION_AGE_MS,
 } from '../../src/bridge/key-administration.ts'
+import { exportOwnSecretKey, exportPublicKey } from '../../src/bridge/key-report.ts'
 import { silentLog } from '../../src/bridge/log.ts'
 import { exportSecretKey, generateKey, readSecretKey } from '../../src/cm/openpgp/secret-keys.ts'
 import type { SecretKey } from '../../src/cm/secret-key.ts'
@@ -261,13 +262,13 @@ describe('an import into an account', () => {
 
   it('after an export is nothing new', async () => {
     const passphrase = new Secret('correct horse')
-    const exported = await keys.exportKey({ account: ADDRESS, form: { kind: 'secret', passphrase } })
+    const options = { passphrase, nowMs: clock.now() }
+    const exported = await exportOwnSecretKey(store.read, accountId(), options)
     if (exported.kind !== 'ok') throw new Error(exported.kind)
     const back = await keys.importKey({ account: ADDRESS, text: exported.armored, passphrase })
     expect(back).toMatchObject({ kind: 'ok', isNew: false })
-    const open = await keys.exportKey({ account: ADDRESS, form: { kind: 'secret', passphrase: undefined } })
+    const open = await exportOwnSecretKey(store.read, accountId(), { ...options, passphrase: undefined })
     expect(open.kind === 'ok' && open.armored.reveal()).toBe((await storedKey()).armored.reveal())
-    const told = await keys.exportKey({ account: ADDRESS, form: { kind: 'public' } })
-    expect(told.kind === 'ok' && told.armored.reveal()).toContain('BEGIN PGP PUBLIC KEY BLOCK')
+    expect(await exportPublicKey(store.read, accountId())).toContain('BEGIN PGP PUBLIC KEY BLOCK')
   })
 })
