@@ -21,6 +21,8 @@ export interface ChoiceContext {
   readonly headers: HeaderRecipients
   /** Lower-case addresses a key carries, as far as it is known; undefined for a key nobody has seen. */
   readonly addressesOf: (keyId: KeyId) => readonly string[] | undefined
+  /** The owner blocked the key: not even a pin sends to it (docs/decisions/0007). */
+  readonly isBlocked: (keyId: KeyId) => boolean
 }
 
 /** Decides at the end of DATA which key each recipient of the envelope means (design 7.3, 7.4). */
@@ -52,6 +54,7 @@ function chooseKey(recipient: CheckedRecipient, context: ChoiceContext): Submitt
   const outcome = pinFor(address, [...to, ...cc])
   if (outcome.kind === 'conflict') return replies.pinConflict(command.address, outcome.pins)
   const { pin } = outcome
+  if (pin !== null && context.isBlocked(pin)) return replies.pinBlocked(command.address, pin)
   if (pin !== null && address.kind === 'address' && !carries(context.addressesOf(pin), address.address)) {
     return replies.pinMisfit(command.address, pin)
   }

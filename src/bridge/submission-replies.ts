@@ -1,6 +1,7 @@
 import type { KeyId } from '../cm/ids.ts'
 import type { SmtpReply } from '../smtp/port.ts'
 import type { SubmissionRefusal } from './mime/submission-scan.ts'
+import { shownAddress } from './shown-address.ts'
 
 /** Every reply of the submission server that is ours to word (design 7, RFC 5321 4.2, RFC 3463). */
 
@@ -8,43 +9,58 @@ function reply(replyCode: number, enhancedStatusCode: string, text: string): Smt
   return { replyCode, enhancedStatusCode, text }
 }
 
+/** What the owner does about a key they blocked (docs/decisions/0007). */
+const HOW_TO_UNBLOCK = '"cmbridge contact unblock FINGERPRINT" takes it back'
+
 export const replies = {
   senderOk: reply(250, '2.1.0', 'sender ok'),
-  recipientOk: (address: string) => reply(250, '2.1.5', `${address} ok`),
-  recipientLater: (address: string) => reply(250, '2.1.5', `${address} accepted, its key is looked up later`),
+  recipientOk: (address: string) => reply(250, '2.1.5', `${shownAddress(address)} ok`),
+  recipientLater: (address: string) =>
+    reply(250, '2.1.5', `${shownAddress(address)} accepted, its key is looked up later`),
   queued: (outboundId: number) => reply(250, '2.0.0', `queued as om${outboundId}`),
   alreadyQueued: (outboundId: number) => reply(250, '2.0.0', `already queued as om${outboundId}`),
 
   notOwnSender: (address: string, own: string) =>
     reply(553, '5.7.1', `${address} is not an address of this login; use ${own}`),
   unreachable: (address: string, reason: string) =>
-    reply(550, '5.1.2', `${address} cannot be reached over Confidant Mail: ${reason}`),
+    reply(550, '5.1.2', `${shownAddress(address)} cannot be reached over Confidant Mail: ${reason}`),
   noKey: (address: string, lastFound: string | null) =>
     reply(
       550,
       '5.1.1',
       lastFound === null
-        ? `no key is announced for ${address}`
-        : `no key is announced for ${address} now, the last was found on ${lastFound}; its owner may not have announced lately`,
+        ? `no key is announced for ${shownAddress(address)}`
+        : `no key is announced for ${shownAddress(address)} now, the last was found on ${lastFound}; its owner may not have announced lately`,
     ),
   unusableKey: (address: string, reason: string) =>
-    reply(550, '5.7.5', `${address} has no key that can be used: ${reason}`),
-  blocked: (address: string) => reply(550, '5.7.1', `you blocked every key of ${address}`),
+    reply(550, '5.7.5', `${shownAddress(address)} has no key that can be used: ${reason}`),
+  blocked: (address: string) =>
+    reply(550, '5.7.1', `you blocked every key of ${shownAddress(address)}; ${HOW_TO_UNBLOCK}`),
+  pinBlocked: (address: string, pin: KeyId) =>
+    reply(
+      553,
+      '5.7.1',
+      `you blocked the key ${pin} named for ${shownAddress(address)}. Nothing was sent; ${HOW_TO_UNBLOCK}`,
+    ),
   collision: (address: string, keyIds: readonly KeyId[]) =>
     reply(
       553,
       '5.1.4',
-      `${keyIds.length} keys claim ${address}: ${keyIds.join(' and ')}. Nothing was sent. Compare fingerprints with the owner, ` +
+      `${keyIds.length} keys claim ${shownAddress(address)}: ${keyIds.join(' and ')}. Nothing was sent. Compare fingerprints with the owner, ` +
         `then put the right one at the end of the recipient's name, or write to FINGERPRINT@cm.invalid`,
     ),
   pinConflict: (address: string, pins: readonly KeyId[]) =>
     reply(
       553,
       '5.1.4',
-      `two different fingerprints are given for ${address}: ${pins.join(' and ')}. Nothing was sent`,
+      `two different fingerprints are given for ${shownAddress(address)}: ${pins.join(' and ')}. Nothing was sent`,
     ),
   pinMisfit: (address: string, pin: KeyId) =>
-    reply(553, '5.1.4', `the key ${pin} does not carry the address ${address}. Nothing was sent`),
+    reply(
+      553,
+      '5.1.4',
+      `the key ${pin} does not carry the address ${shownAddress(address)}. Nothing was sent`,
+    ),
   noRecipients: reply(554, '5.5.1', 'no valid recipients'),
   wrongRelease: (problem: string) => reply(550, '5.6.0', problem),
   tooLarge: (maxBytes: number) => reply(552, '5.3.4', `the message is larger than ${maxBytes} octets`),

@@ -14,7 +14,7 @@ import type {
 } from '../smtp/port.ts'
 import { type Account, loadAuthKey } from '../store/account-queries.ts'
 import type { ContactRecord } from '../store/contact-operations.ts'
-import { addressesOfKey } from '../store/contact-queries.ts'
+import { addressesOfKey, contactByKeyId } from '../store/contact-queries.ts'
 import { DiskFullError } from '../store/errors.ts'
 import type { Store } from '../store/open-store.ts'
 import type { SpooledMessage } from '../store/spool.ts'
@@ -96,7 +96,13 @@ class Transaction implements SubmissionTransaction {
     const { options, account } = this.#context
     const { store, lookup } = options
     const check = await this.#withinLookupTime((signal) =>
-      checkRecipient(command, { read: store.read, accountId: account.id, lookup, signal }),
+      checkRecipient(command, {
+        read: store.read,
+        accountId: account.id,
+        lookup,
+        signal,
+        nowMs: options.clock.now(),
+      }),
     )
     if (check.kind === 'accepted') this.#recipients.push(check.recipient)
     return check.reply
@@ -147,6 +153,7 @@ class Transaction implements SubmissionTransaction {
       addressesOf: (keyId) =>
         [...found, ...this.#pinned].find((contact) => contact.keyId === keyId)?.addresses ??
         addressesOfKey(options.store.read, account.id, keyId),
+      isBlocked: (keyId) => contactByKeyId(options.store.read, account.id, keyId)?.trust === 'blocked',
     }
     for (const pin of unknownPins(this.#recipients, context)) await this.#lookUpPin(pin)
     const choice = chooseKeys(this.#recipients, context)

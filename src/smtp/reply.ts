@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import { MAX_REPLY_LINE_BYTES } from './limits.ts'
 import type { SmtpReply } from './port.ts'
 
@@ -59,14 +60,14 @@ export function parseReplyText(replyCode: number, text: string): SmtpReply | und
 
 /**
  * The lines of a reply without code and CRLF: each starts with the enhanced status code (RFC 2034 4) and none is
- * longer than RFC 5321 4.5.3.1.5 allows. Controls and line separators become blanks; without `utf8` anything beyond
- * ASCII becomes `?` (RFC 6531 3.7.4.2).
+ * longer than RFC 5321 4.5.3.1.5 allows. Controls and line separators become blanks; without `utf8` domains become
+ * A-labels and anything else beyond ASCII becomes `?` (RFC 6531 3.7.4.2).
  */
 export function replyLines(given: SmtpReply, options: { readonly utf8: boolean }): string[] {
   const prefix = given.enhancedStatusCode === '' ? '' : `${given.enhancedStatusCode} `
   const room = MAX_REPLY_LINE_BYTES - Buffer.byteLength(`550 ${prefix}\r\n`)
   const clean = given.text.replace(/[\p{Cc}\u2028\u2029\p{Bidi_Control}]+/gu, ' ').toWellFormed()
-  const text = options.utf8 ? clean : clean.replace(/[^ -~]/gu, '?')
+  const text = options.utf8 ? clean : withAsciiDomains(clean).replace(/[^ -~]/gu, '?')
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ').flatMap((each) => pieces(each, room))) {
@@ -79,6 +80,14 @@ export function replyLines(given: SmtpReply, options: { readonly utf8: boolean }
     }
   }
   return [...lines, line].map((each) => prefix + each)
+}
+
+/** `@bücher.example` becomes `@xn--bcher-kva.example`; what cannot be a domain is left as it is. */
+function withAsciiDomains(text: string): string {
+  return text.replace(/@([^\s@<>(),;:"]*[^\s!-~][^\s@<>(),;:"]*)/gu, (whole, domain: string) => {
+    const ascii = domainToASCII(domain)
+    return ascii === '' ? whole : `@${ascii}`
+  })
 }
 
 /** Cuts a word that fits no line; cuts between characters. */

@@ -5,6 +5,7 @@ import { firstValue, splitHeader } from '../../mail/header.ts'
 import { parseMessageIds } from '../../mail/message-id.ts'
 import { asciiAddress } from '../render/display-name.ts'
 import { encodeText } from '../render/encode-text.ts'
+import { shownAddress } from '../shown-address.ts'
 import { type BridgeMail, bridgeMailHeader, plainTextEntity, timeForPeople } from './report-mail.ts'
 
 /** Delivery status notifications (RFC 3464) about the account's own messages, for its INBOX (design 7.9, 7.10). */
@@ -93,7 +94,7 @@ function threadFields(messageId: string | undefined): string {
 function humanText(report: DeliveryReport, subject: string): string {
   const recipients = report.recipients.map(
     (recipient) =>
-      `${singleLine(recipient.address)}\n${singleLine(recipient.reason)} (${recipient.enhancedStatusCode})`,
+      `${singleLine(shownAddress(recipient.address))}\n${singleLine(recipient.reason)} (${recipient.enhancedStatusCode})`,
   )
   return [
     opening(report),

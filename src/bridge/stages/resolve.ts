@@ -9,9 +9,12 @@ import {
   outboundRecipients,
 } from '../../store/outbound-queries.ts'
 import type { BridgeContext } from '../bridge-context.ts'
+import { inParallel } from '../in-parallel.ts'
 import type { UnusableKey } from '../key-lookup.ts'
+import { recordOutcome } from '../lookup/record-outcome.ts'
 import { reportDelay } from '../report-delay.ts'
 import { GIVE_UP_AFTER_MS, retryDelayMs } from '../retry-delay.ts'
+import { shownAddress } from '../shown-address.ts'
 import { timed } from '../timed.ts'
 import { bindAddress, contactsOf } from '../trust.ts'
 import type { Stage } from '../worker.ts'
@@ -20,6 +23,8 @@ import type { Stage } from '../worker.ts'
 const SPLIT_AFTER_MS = 10 * duration.minute
 /** Keys fetched longer ago than this are fetched again before they are encrypted to (design 7.8). */
 const REFRESH_AFTER_MS = 7 * duration.day
+/** Recipients looked up at a time: each takes a connection to every source. */
+const SIDE_BY_SIDE = 8
 /** One look-up; the stage is tried again when it is not enough. */
 const LOOKUP_TIME_MS = 30 * duration.second
 
@@ -36,11 +41,10 @@ export function createResolveStage(context: BridgeContext): Stage {
     const open = outboundRecipients(context.store.read, outboundId).filter(
       ({ state, copyId }) => state === 'unresolved' || (state === 'resolved' && copyId === null),
     )
-    const resolutions: RecipientResolution[] = []
-    for (const recipient of open) {
-      const resolution = await resolveRecipient(context, message, recipient)
-      if (resolution !== undefined) resolutions.push(resolution)
-    }
+    const looked = await inParallel(open, SIDE_BY_SIDE, (recipient) =>
+      resolveRecipient(context, message, recipient),
+    )
+    const resolutions = looked.filter((resolution) => resolution !== undefined)
     await reportDelay(context, message)
     const outcome = await context.store.write('finishResolve', {
       lease,
@@ -86,7 +90,7 @@ function failed(recipient: OutboundRecipient, statusCode: string, diagnostic: st
 }
 
 function unusableKey(address: string, { reason }: UnusableKey): string {
-  return `the key of ${address} cannot be used: ${reason}`
+  return `the key of ${shownAddress(address)} cannot be used: ${reason}`
 }
 
 async function lookUpAddress(
@@ -98,28 +102,22 @@ async function lookUpAddress(
   const outcome = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
     context.lookup.byAddress(accountId, address, { signal }),
   )
-  if (outcome.kind === 'answered') {
-    await context.store.write('recordLookup', {
-      accountId,
-      address: address.toLowerCase(),
-      found: outcome.found,
-    })
-  }
+  await recordOutcome(context.store, { accountId, address, outcome })
   const binding = bindAddress(contactsOf(context.store.read, accountId, address))
   switch (binding.kind) {
     case 'collision':
       return failed(
         recipient,
         '5.1.4',
-        `${binding.keyIds.length} keys claim ${address}: ${binding.keyIds.join(' and ')}. Compare fingerprints with the owner and send again to the right one`,
+        `${binding.keyIds.length} keys claim ${shownAddress(address)}: ${binding.keyIds.join(' and ')}. Compare fingerprints with the owner and send again to the right one`,
       )
     case 'blocked':
-      return failed(recipient, '5.7.1', `you blocked every key of ${address}`)
+      return failed(recipient, '5.7.1', `you blocked every key of ${shownAddress(address)}`)
     case 'none': {
       if (outcome.kind === 'unreachable') return { kind: 'unreachable', reason: outcome.reason }
       const [unusable] = outcome.unusable
       return unusable === undefined
-        ? failed(recipient, '5.1.1', `no key is announced for ${address}`)
+        ? failed(recipient, '5.1.1', `no key is announced for ${shownAddress(address)}`)
         : failed(recipient, '5.7.5', unusableKey(address, unusable))
     }
     case 'one': {
@@ -127,7 +125,7 @@ async function lookUpAddress(
       const isStale = context.clock.now() - binding.contact.fetchedMs > REFRESH_AFTER_MS
       if (outcome.kind === 'unreachable' && isStale) return { kind: 'unreachable', reason: outcome.reason }
       const { keyId } = binding.contact
-      const unusable = outcome.kind === 'answered' && outcome.unusable.find((key) => key.keyId === keyId)
+      const unusable = outcome.unusable.find((key) => key.keyId === keyId)
       if (unusable) return failed(recipient, '5.7.5', unusableKey(address, unusable))
       return { kind: 'decided', resolution: { recipientId: recipient.id, kind: 'resolved', keyId } }
     }
@@ -142,6 +140,7 @@ async function refreshPinned(
   const { keyId } = recipient
   if (keyId === null) throw new Error('a pinned recipient has a key id')
   const known = contactByKeyId(context.store.read, accountId, keyId)
+  if (known?.trust === 'blocked') return failed(recipient, '5.7.1', `you blocked the key ${keyId}`)
   if (known === undefined || context.clock.now() - known.fetchedMs > REFRESH_AFTER_MS) {
     const outcome = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
       context.lookup.byKeyId(accountId, keyId, { hints: [], signal }),

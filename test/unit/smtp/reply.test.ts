@@ -34,7 +34,9 @@ describe('replyLines', () => {
   })
 
   it('is ASCII for a client that did not ask for UTF-8', () => {
-    expect(replyLines(reply('ann@bücher.example'), { utf8: false })).toEqual(['5.1.1 ann@b?cher.example'])
+    expect(replyLines(reply('<änn@bücher.example>: no'), { utf8: false })).toEqual([
+      '5.1.1 <?nn@xn--bcher-kva.example>: no',
+    ])
     expect(replyLines(reply('ann@bücher.example'), { utf8: true })).toEqual(['5.1.1 ann@bücher.example'])
   })
 })
