@@ -21,7 +21,7 @@ export interface ChoiceContext {
   readonly headers: HeaderRecipients
   /** Lower-case addresses a key carries, as far as it is known; undefined for a key nobody has seen. */
   readonly addressesOf: (keyId: KeyId) => readonly string[] | undefined
-  /** The owner blocked the key: not even a pin sends to it (docs/decisions/0007). */
+  /** The owner blocked the key: not even a pin sends to it (docs/decisions/0010). */
   readonly isBlocked: (keyId: KeyId) => boolean
 }
 

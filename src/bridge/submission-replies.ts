@@ -9,7 +9,7 @@ function reply(replyCode: number, enhancedStatusCode: string, text: string): Smt
   return { replyCode, enhancedStatusCode, text }
 }
 
-/** What the owner does about a key they blocked (docs/decisions/0007). */
+/** What the owner does about a key they blocked (docs/decisions/0010). */
 const HOW_TO_UNBLOCK = '"cmbridge contact unblock FINGERPRINT" takes it back'
 
 export const replies = {
