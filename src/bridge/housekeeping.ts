@@ -49,6 +49,7 @@ async function keepHouse(context: BridgeContext, enqueue: (due: readonly DueWork
     const pruned = await store.write('pruneOutbound', { acceptedBeforeMs, limit: PRUNE_BATCH })
     if (pruned < PRUNE_BATCH) break
   }
+  while ((await store.write('releaseContainers', { limit: PRUNE_BATCH })) === PRUNE_BATCH);
   await sweepOutbound(context)
   await sweepInbound(context)
 }

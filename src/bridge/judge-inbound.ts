@@ -53,7 +53,8 @@ export type JudgeOutcome =
   | { readonly kind: 'sender-unknown'; readonly reason: string; readonly judged: JudgedInbound }
 
 interface Given {
-  readonly message: InboundMessage
+  /** Undefined for the original inside a signed forward, which nobody announced to us. */
+  readonly message: InboundMessage | undefined
   readonly account: Account
   readonly opened: OpenedMessage
 }
@@ -87,6 +88,17 @@ export async function judgeInbound(context: BridgeContext, given: Given): Promis
     return { kind: 'sender-unknown', reason: found.reason, judged }
   }
   return { kind: 'judged', judged, heldUntilMs: judgment.verdict.heldUntilMs }
+}
+
+/**
+ * The verdict on the original inside a signed forward (CM message 6): it has a signer, a date and rivals of its own; to
+ * whom it was written and with what work does not matter here.
+ */
+export async function judgeForwarded(
+  context: BridgeContext,
+  given: Omit<Given, 'message'>,
+): Promise<Pick<JudgedInbound, 'verdict' | 'sender'>> {
+  return (await judgeInbound(context, { ...given, message: undefined })).judged
 }
 
 /** The sender as just announced: a signature may be by a subkey that is newer than what we knew. */
@@ -207,9 +219,9 @@ function combine(context: BridgeContext, given: Given, parts: Parts): JudgedInbo
     kind: 'readable',
     signature,
     heldUntilMs: judgment.verdict.heldUntilMs,
-    isNamed: judgment.isNamed,
+    isNamed: message === undefined || judgment.isNamed,
     dateFault: judgment.dateFault,
-    isFolderSync: judgment.isFolderSync,
+    isFolderSync: message !== undefined && judgment.isFolderSync,
     work: workOf(message, signature === 'good' ? signer : undefined),
     hasCollision: trust === 'collision',
     isBlocked: trust === 'blocked',
@@ -251,7 +263,8 @@ function storedTrust(
 }
 
 /** A token spares the work only of the key it was issued to: another's is as if there were none (CM wire 6). */
-function workOf(message: InboundMessage, provenSigner: KeyId | undefined): WorkResult {
+function workOf(message: InboundMessage | undefined, provenSigner: KeyId | undefined): WorkResult {
+  if (message === undefined) return 'unknown'
   if (!message.hasEnoughWork) return 'below'
   if (message.bypassKeyId === null) return 'met'
   return message.bypassKeyId === provenSigner ? 'bypassed' : 'below'

@@ -12,6 +12,7 @@ import { incomingKeywords } from './render/incoming-headers.ts'
 import { messageToRender } from './render/message-to-render.ts'
 import { type MessageToRender, renderMessage } from './render/render-message.ts'
 import { withRecipeFallback } from './render/with-recipe-fallback.ts'
+import { forwardedToRender } from './render-forwarded.ts'
 
 export interface RenderedInbound {
   readonly draft: MessageDraft
@@ -26,11 +27,20 @@ interface Given {
   readonly account: Account
   readonly message: InboundMessage
   readonly judged: JudgedInbound
+  /** Where the message was opened: a forwarded original is opened beside it. */
+  readonly workDir: string
 }
 
 /** Renders a judged message into the store's spool: its bytes never change after that (design 8.6). */
 export async function renderInbound(context: BridgeContext, given: Given): Promise<RenderedInbound> {
-  const { account, message, judged } = given
+  const { account, message, judged, workDir } = given
+  const forwarded = await forwardedToRender(context, {
+    account,
+    opened: judged.opened,
+    workDir,
+    arrivedMs: message.seenMs,
+    userIdOf: (keyId) => userIdOf(context, given, keyId),
+  })
   const input = await messageToRender(judged.opened, {
     owner: account.keyId,
     userIdOf: (keyId) => userIdOf(context, given, keyId),
@@ -39,6 +49,7 @@ export async function renderInbound(context: BridgeContext, given: Given): Promi
     arrivedMs: message.seenMs,
     replyToIds: replyToIds(context, given),
     fingerprint: 'always',
+    forwarded,
   })
   const spooled = await withRecipeFallback(input, (attempt) => spool(context, account, attempt))
   const index = await indexMessage(spooled.read())

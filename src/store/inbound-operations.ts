@@ -1,6 +1,6 @@
 import type { AcknowledgmentId, AnnouncementId, BlockKey, KeyId, MessageHash } from '../cm/ids.ts'
 import type { Flag } from '../mail/flags.ts'
-import type { MessageDraft } from './blob-rows.ts'
+import { type BlobDraft, type MessageDraft, retainDraft } from './blob-rows.ts'
 import { keepBypassSecret, type NewBypassSecret } from './bypass-operations.ts'
 import { type ContactRecord, pinContact, upsertContact } from './contact-operations.ts'
 import { applySyncedChanges, type SyncedChange } from './folder-sync-rows.ts'
@@ -57,6 +57,8 @@ export type InboundEnd =
       readonly mailboxName: string
       readonly message: MessageDraft
       readonly flags: readonly Flag[]
+      /** Signature and ZIP, kept as long as the message is. */
+      readonly container?: BlobDraft | undefined
       readonly acknowledgment: AcknowledgmentPost | null
       /** MessageUniqueId and the Message-ID it is shown with. */
       readonly messageUniqueId: string | null
@@ -215,22 +217,14 @@ export const inboundOperations = {
       return { kind: 'ok', due: scheduleAcknowledgment(tx, accountId, end.acknowledgment) }
     }
     deliver(tx, accountId, end)
-    tx.sql('UPDATE inbound_announcements SET blob_id = ? WHERE id = ?').run(end.message.blob.id, inboundId)
+    if (end.container !== undefined) retainDraft(tx, end.container)
+    tx.sql('UPDATE inbound_announcements SET blob_id = ?, container_blob_id = ? WHERE id = ?').run(
+      end.message.blob.id,
+      end.container?.id ?? null,
+      inboundId,
+    )
     setState(tx, inboundId, { state: 'delivered', reason, fingerprint })
     return { kind: 'ok', due: scheduleAcknowledgment(tx, accountId, end.acknowledgment) }
-  },
-
-  /** A key came that may open what could not be read: all of it is tried again from the blocks that were kept. */
-  retryQuarantined(tx: WriteTransaction, args: { readonly accountId: AccountId }): readonly DueWork[] {
-    const rows = tx
-      .sql(
-        `UPDATE inbound_announcements SET state = 'fetched', reason = NULL WHERE account_id = ? AND state = 'quarantined' RETURNING id`,
-      )
-      .all(args.accountId)
-    return rows.map(({ id }) => {
-      const row = inboundRow(Number(id))
-      return scheduleWork(tx, { row, accountId: args.accountId, stage: 'decode', delayMs: 0 })
-    })
   },
 
   /** An acknowledgment was posted, or given up after three days (CM wire 8.5 point 6). */

@@ -85,6 +85,20 @@ export function knowsAnnouncement(
 /** Where mail of an account lies: at its own servers, and for a while at those it left (CM wire 8.6). */
 export type MailPlace = 'own' | 'old'
 
+/** The blob with signature and ZIP of a message that was delivered and verified; undefined when it was not kept. */
+export function signedContainerBlob(
+  read: ReadConnection,
+  accountId: AccountId,
+  announcementId: AnnouncementId,
+): Uint8Array | undefined {
+  return read.get<{ readonly container_blob_id: Uint8Array }>(
+    `SELECT container_blob_id FROM inbound_announcements
+     WHERE account_id = ? AND announcement_id = ? AND container_blob_id IS NOT NULL`,
+    accountId,
+    announcementId,
+  )?.container_blob_id
+}
+
 /** Announcements rows looked at: those of ten days and more of a busy mailbox. */
 const MAX_ROWS = 100_000
 

@@ -5,6 +5,7 @@ import { bypassOperations } from './bypass-operations.ts'
 import { certificateOperations } from './certificate-memory.ts'
 import { contactOperations } from './contact-operations.ts'
 import { inboundOperations } from './inbound-operations.ts'
+import { keptMailOperations } from './kept-mail-operations.ts'
 import { keyOperations } from './key-operations.ts'
 import { mailboxOperations } from './mailbox-operations.ts'
 import { messageOperations } from './message-operations.ts'
@@ -25,6 +26,7 @@ export const operations = {
   ...messageOperations,
   ...contactOperations,
   ...inboundOperations,
+  ...keptMailOperations,
   ...outboundOperations,
   ...reportOperations,
   ...submissionOperations,

@@ -3,6 +3,7 @@ import { type LeafPart, readPartText, readSourceText } from '../../mail/decode-p
 import { decodeHeaderText } from '../../mail/encoded-words.ts'
 import { firstValue, splitHeader } from '../../mail/header.ts'
 import { parseMessageIds } from '../../mail/message-id.ts'
+import type { BodyPart } from '../../mail/message-index.ts'
 import { sanitizeHtml } from '../sanitize-html.ts'
 import { buildRecipe, type ExtraEntry } from './build-recipe.ts'
 import { withoutDoubledCalendars } from './doubled-calendars.ts'
@@ -49,15 +50,18 @@ const ENCRYPTED_NOTE =
 
 /**
  * Converts an accepted message. Decoded parts are written to `workDirectory`, which must be new and empty and whose
- * removal is the caller's. Never fails for what the message holds.
+ * removal is the caller's. Never fails for what the message holds. A part that is left out goes another way: then there is
+ * no recipe, which could not be without it.
  */
 export async function convertMimeToCm(
   source: MessageSource,
   workDirectory: string,
+  leftOut?: BodyPart,
 ): Promise<OutgoingContent> {
   const spool = new Spool(workDirectory)
   const plan = planParts(source.index.structure)
-  const files = await withoutDoubledCalendars(source, plan.files)
+  const kept = plan.files.filter(({ part }) => part !== leftOut)
+  const files = await withoutDoubledCalendars(source, kept)
   const spooled: SpooledPart[] = []
   for (const file of files) spooled.push(await spoolPart(source, file, spool))
   const names = safeAttachmentNames(files.map(proposedName))
@@ -71,7 +75,7 @@ export async function convertMimeToCm(
     bodyText: bodyText === '' && files.some(isEncrypted) ? ENCRYPTED_NOTE : bodyText,
     bodyHtml: await htmlBody(source, plan.sections),
     attachments,
-    extraEntries: await buildRecipe(source, recipeParts, spool),
+    extraEntries: leftOut === undefined ? await buildRecipe(source, recipeParts, spool) : [],
   }
 }
 

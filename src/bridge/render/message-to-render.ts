@@ -24,6 +24,8 @@ export interface RenderContext {
   readonly arrivedMs: number
   readonly replyToIds: readonly string[]
   readonly fingerprint: MessageToRender['fingerprint']
+  /** The original inside a signed forward, ready to be rendered. */
+  readonly forwarded?: MessageToRender | undefined
 }
 
 /**
@@ -60,6 +62,7 @@ export async function messageToRender(
       name,
       open: () => readZipEntry(opened.zip, entry),
     })),
+    ...(context.forwarded === undefined ? {} : { forwarded: context.forwarded }),
     ...(recipe === undefined ? {} : { recipe: { recipe, openEntry: (name) => openEntry(opened, name) } }),
     verdict: context.verdict,
     origin: context.origin,

@@ -40,7 +40,7 @@ export interface MessageToRender {
   readonly attachments: readonly RenderedAttachment[]
   /** The original of a signed forward, with its own verdict (design 8.7). */
   readonly forwarded?: MessageToRender
-  /** Used only when the verdict lets everything be shown (design 7.7). */
+  /** Used only when the verdict lets everything be shown and no original is forwarded (design 7.7). */
   readonly recipe?: { readonly recipe: MimeRecipe; readonly openEntry: OpenEntry }
   readonly verdict: IncomingVerdict
   readonly origin: IncomingOrigin
@@ -49,7 +49,7 @@ export interface MessageToRender {
 }
 
 /** Originals inside originals that are shown; deeper ones stay in the ZIP. */
-const MAX_FORWARD_DEPTH = 5
+export const MAX_FORWARD_DEPTH = 5
 /** Characters of a Subject; the rest of a longer one is cut, as no list shows it. */
 const MAX_SUBJECT_CHARS = 10_000
 
@@ -59,7 +59,8 @@ const MAX_SUBJECT_CHARS = 10_000
  */
 export async function* renderMessage(message: MessageToRender): AsyncGenerator<Uint8Array> {
   const showsEverything = message.verdict.show === 'everything'
-  if (message.recipe !== undefined && showsEverything) {
+  // A recipe knows nothing of an original with a verdict of its own: then the parts are shown.
+  if (message.recipe !== undefined && showsEverything && message.forwarded === undefined) {
     const { recipe, openEntry } = message.recipe
     const kept = splitHeader(recipe.header.join(''))
     const isKept = (name: string) => fieldsNamed(kept, name).length > 0

@@ -21,6 +21,7 @@ import { mustWaitForOthers, readSyncedChanges } from '../folder-sync.ts'
 import { collisionNotices, unreadableNotice } from '../inbound-notices.ts'
 import { type JudgedInbound, judgeInbound } from '../judge-inbound.ts'
 import { renderInbound } from '../render-inbound.ts'
+import { keepContainer } from '../signed-forward.ts'
 import type { Stage, StageContext } from '../worker.ts'
 import { inboundBlockPath, inboundDirectory } from './fetch.ts'
 
@@ -143,13 +144,15 @@ async function deliver(decoding: Decoding, judged: JudgedInbound): ReturnType<St
   const { context, account, message } = decoding
   const { disposition } = judged
   if (disposition.place === 'hidden') return hide(decoding, judged)
-  const rendered = await renderInbound(context, { account, message, judged })
+  const rendered = await renderInbound(context, { account, message, judged, workDir: decoding.workDir })
+  const container = await keepContainer(context, account.id, judged)
   try {
     const end: InboundEnd = {
       kind: 'deliver',
       mailboxName: disposition.place === 'junk' ? 'Junk' : 'INBOX',
       message: rendered.draft,
       flags: rendered.flags,
+      container: container?.blob,
       acknowledgment: await acknowledgmentOf(decoding, judged),
       messageUniqueId: judged.opened.header.messageUniqueId ?? null,
       messageId: rendered.messageId,
@@ -158,6 +161,7 @@ async function deliver(decoding: Decoding, judged: JudgedInbound): ReturnType<St
     return await finish(decoding, { end, reason: disposition.reason, judged, notices })
   } finally {
     await rendered.discard()
+    await container?.discard()
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type DisplayRecipient,
   type EncodedMessage,
   encodeMessage,
+  type ForwardedContent,
   type MessageRecipient,
 } from '../../cm/message/encode-message.ts'
 import { encodeTransport } from '../../cm/transport.ts'
@@ -37,10 +38,14 @@ import { headerOnlyRecipients } from '../header-recipients.ts'
 import { convertMimeToCm, type OutgoingContent } from '../mime/mime-to-cm.ts'
 import { reportDelay } from '../report-delay.ts'
 import { GIVE_UP_AFTER_MS } from '../retry-delay.ts'
+import { findSignedForward } from '../signed-forward.ts'
 import type { Stage, StageContext } from '../worker.ts'
 
 /** The largest message takes minutes to sign and encrypt on a slow machine; a stuck thread is ended after this. */
 const BUILD_TIME_MS = duration.hour
+
+/** Below the work directory; parts of the message get other names. */
+const FORWARD_DIRECTORY = 'forward'
 
 /** A recipient with what its key announcement says. */
 interface ReadyRecipient {
@@ -135,17 +140,25 @@ async function encodeAll(encoding: Encoding): Promise<Encoded> {
   if (ready.length === 0) return { copies: [], failures }
   const index = await indexMessage(readOriginal(encoding))
   const openRange = (range: { readonly start: number; readonly end: number }) => readOriginal(encoding, range)
-  const content = await convertMimeToCm({ index, openRange }, workDirectory)
+  const source = { index, openRange }
+  const account = requireAccount(context, message.accountId)
+  const forward = await findSignedForward(context, {
+    account,
+    source,
+    workDirectory: join(workDirectory, FORWARD_DIRECTORY),
+  })
+  const content = await convertMimeToCm(source, workDirectory, forward?.part)
   const { accountId } = message
   const { headerBytes } = index
   const display = [
     ...displayRecipients(context, message, all),
     ...headerOnlyRecipients({ read: context.store.read, accountId, headerBytes, envelope: all }),
   ]
-  const account = requireAccount(context, message.accountId)
   const copies: EncodedCopy[] = []
   for (const group of groupCopies(ready)) {
-    copies.push(await encodeCopy({ ...encoding, account, content, display, group }))
+    copies.push(
+      await encodeCopy({ ...encoding, account, content, forwarded: forward?.content, display, group }),
+    )
   }
   return { copies, failures }
 }
@@ -242,6 +255,7 @@ function displayRecipients(
 interface CopyEncoding extends Encoding {
   readonly account: Account
   readonly content: OutgoingContent
+  readonly forwarded: ForwardedContent | undefined
   readonly display: readonly DisplayRecipient[]
   readonly group: readonly ReadyRecipient[]
 }
@@ -269,6 +283,7 @@ async function encodeCopy(copy: CopyEncoding): Promise<EncodedCopy> {
       displayRecipients: copy.display,
       messageUniqueId: message.messageUniqueId,
       replyThreadId: replyThreadId(context, message, content),
+      forwarded: copy.forwarded,
       subject: content.subject,
       dateMs,
       bodyText: content.bodyText,

@@ -50,6 +50,14 @@ interface MessageSender {
 
 type NewAttachment = { readonly name: string } & ZipContent
 
+/** The two halves of the container of a message that is passed on, as they came (CM message 6). */
+export interface ForwardedContent {
+  /** The announcement id under which we received it. */
+  readonly id: AnnouncementId
+  readonly zip: ZipContent
+  readonly signature: Uint8Array
+}
+
 export interface MessageToEncode {
   /** An empty private directory; the ciphertext is made there. */
   readonly workDir: string
@@ -60,6 +68,8 @@ export interface MessageToEncode {
   /** 40 hex, lower case; the same in all copies of a message. */
   readonly messageUniqueId: string
   readonly replyThreadId?: string | undefined
+  /** A message that goes along with its own signature (CM message 6). */
+  readonly forwarded?: ForwardedContent | undefined
   readonly subject: string
   /** When it is encoded: header, signature and blocks carry this moment. */
   readonly dateMs: number
@@ -148,6 +158,7 @@ function encodeHeader(message: MessageToEncode, encoded: readonly EncodedRecipie
   })
   const headerTxt = encodeHeaderTxt({
     ...message,
+    forwardedMessageId: message.forwarded?.id,
     targets: LINE_ORDER.flatMap((type) => [...display, ...addressed].filter((party) => party.type === type)),
   })
   const objections = headerObjections(headerTxt)
@@ -176,6 +187,7 @@ function createPlan(message: MessageToEncode, parts: PlanParts): MessagePlan {
       ...acknowledgments.plain,
       ...(message.extraEntries ?? []).map(checkedExtra),
       ...attachmentEntries(message.attachments ?? []),
+      ...forwardedEntries(message.forwarded),
     ],
     sealed: acknowledgments.sealed,
     signingKey: message.sender.secretKey.reveal(),
@@ -237,6 +249,16 @@ function attachmentEntryNames(names: readonly string[]): string[] {
 function attachmentEntries(attachments: readonly NewAttachment[]): NewZipEntry[] {
   const names = attachmentEntryNames(attachments.map(({ name }) => name))
   return attachments.map((attachment, index) => ({ ...attachment, name: names[index] ?? '_attachment' }))
+}
+
+/** Upper case in the names, lower case in the header (CM message 6). */
+function forwardedEntries(forwarded: ForwardedContent | undefined): NewZipEntry[] {
+  if (forwarded === undefined) return []
+  const name = forwarded.id.toUpperCase()
+  return [
+    { ...forwarded.zip, name: `${name}.ZIP` },
+    { name: `${name}.DTS`, bytes: forwarded.signature },
+  ]
 }
 
 const EXTRA_NAME = /^[A-Z][A-Z0-9._-]{0,63}$/

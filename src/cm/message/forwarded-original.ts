@@ -9,7 +9,7 @@ import { readZipEntry, readZipEntryBytes, ZipDamagedError } from './zip-read.ts'
  * sent to us, so no acknowledgment is looked for, though one may lie in it. Undefined when there is none.
  */
 export async function openForwardedOriginal(given: {
-  readonly opened: OpenedMessage
+  readonly opened: Pick<OpenedMessage, 'zip' | 'forwardedOriginal'>
   /** A new file; it must stay as long as the result is used. */
   readonly containerPath: string
 }): Promise<OpenOutcome | undefined> {

@@ -9,6 +9,7 @@ import { reassembleCiphertext } from '../message/block-file.ts'
 import { buildMessage } from '../message/build-message.ts'
 import { verifyDetachedFile } from '../message/crypto-files.ts'
 import { openCiphertext, openContainer } from '../message/decode-message.ts'
+import { openForwardedOriginal } from '../message/forwarded-original.ts'
 import { parseCertificate } from '../openpgp/certificates.ts'
 import type { ProofOfWorkStrength } from '../proof-of-work.ts'
 import type { BlockToValidate } from '../validate-block.ts'
@@ -63,6 +64,7 @@ export const TASKS = {
   buildMessage,
   openCiphertext,
   openContainer,
+  openForwardedOriginal,
   reassembleCiphertext,
   verifyDetachedFile,
 } as const

@@ -60,6 +60,9 @@ ALTER TABLE inbound_announcements ADD COLUMN unknown_token_from TEXT;
 CREATE INDEX inbound_announcements_by_unknown_token ON inbound_announcements (account_id, unknown_token_from) WHERE unknown_token_from IS NOT NULL;
 -- The delivered message, by its bytes: copies and moves keep them.
 ALTER TABLE inbound_announcements ADD COLUMN blob_id BLOB;
+-- Signature and ZIP of a small one that verified, so that it can be passed on with them; goes when the message is gone.
+ALTER TABLE inbound_announcements ADD COLUMN container_blob_id BLOB;
+CREATE INDEX inbound_announcements_with_container ON inbound_announcements (id) WHERE container_blob_id IS NOT NULL;
 
 -- Not posted before this time (design 7.11); NULL: at once.
 ALTER TABLE outbound_messages ADD COLUMN release_ms INTEGER;

@@ -1,0 +1,161 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { duration } from '../base/clock.ts'
+import type { AnnouncementId, KeyId } from '../cm/ids.ts'
+import type { OpenedMessage } from '../cm/message/decode-message.ts'
+import type { ForwardedContent } from '../cm/message/encode-message.ts'
+import { firstValue, splitHeader } from '../mail/header.ts'
+import type { BodyPart } from '../mail/message-index.ts'
+import { signedContainerBlob } from '../store/inbound-queries.ts'
+import type { SpooledMessage } from '../store/spool.ts'
+import type { BridgeContext } from './bridge-context.ts'
+import type { JudgedInbound } from './judge-inbound.ts'
+import type { MessageSource } from './mime/spool-parts.ts'
+import { MAX_FORWARD_DEPTH } from './render/render-message.ts'
+
+/**
+ * Passing on a message with its sender's own signature (CM message 6, decision 0008): the container of a message that
+ * verified is kept, and put into one that forwards it as an attachment, when its owner asks for that.
+ */
+
+/** Octets of a container that is kept; larger mail is forwarded without its signature. */
+const MAX_KEPT_CONTAINER_BYTES = 1024 * 1024
+/** Octets of an attached message's header that are read. */
+const MAX_HEADER_BYTES = 64 * 1024
+const OPEN_TIME_MS = duration.hour
+
+type Opening = Pick<BridgeContext, 'pool'>
+
+/**
+ * The container of a message that verified, to be stored with it; undefined for any other, and for large ones. Discard it
+ * after the row is written or given up.
+ */
+export async function keepContainer(
+  context: Pick<BridgeContext, 'store'>,
+  accountId: number,
+  judged: JudgedInbound,
+): Promise<SpooledMessage | undefined> {
+  const { path } = judged.opened.zip
+  if (judged.disposition.reason !== 'verified') return undefined
+  const { size } = await stat(path)
+  if (size > MAX_KEPT_CONTAINER_BYTES) return undefined
+  const sink = await context.store.beginSpool(accountId, size)
+  try {
+    for await (const bytes of createReadStream(path)) await sink.write(bytes)
+    return await sink.finish()
+  } catch (error) {
+    await sink.discard()
+    throw error
+  }
+}
+
+/** The original to embed, and the part of the message that it stands for. */
+export interface SignedForward {
+  readonly content: ForwardedContent
+  readonly part: BodyPart
+}
+
+interface Given {
+  readonly account: { readonly id: number; readonly keyId: KeyId }
+  readonly source: MessageSource
+  /** To be made; holds what the result refers to. */
+  readonly workDirectory: string
+}
+
+/**
+ * The signed original of the message that is attached; undefined when `X-CM-Forward: signed` does not ask for it, when the
+ * container was not kept, or when it would tell of blind copies: then the attachment goes as any other.
+ */
+export async function findSignedForward(
+  context: Pick<BridgeContext, 'store' | 'pool' | 'log'>,
+  given: Given,
+): Promise<SignedForward | undefined> {
+  const { index } = given.source
+  const wish = firstValue(splitHeader(index.headerBytes), 'x-cm-forward')
+  if (wish?.trim().toLowerCase() !== 'signed') return undefined
+  for (const part of attachedMessages(index.structure)) {
+    const id = await messageIdOf(given.source, part)
+    const blobId =
+      id === undefined ? undefined : signedContainerBlob(context.store.read, given.account.id, id)
+    const bytes = blobId === undefined ? undefined : context.store.readBlob(blobId)
+    if (id === undefined || bytes === undefined) continue
+    await mkdir(given.workDirectory, { recursive: true, mode: 0o700 })
+    const containerPath = join(given.workDirectory, 'forwarded.bin')
+    await pipeline(bytes, createWriteStream(containerPath, { mode: 0o600 }))
+    const content = await toContent(context, { ...given, id, containerPath })
+    return content === undefined ? undefined : { content, part }
+  }
+  context.log.info({}, 'a message to be forwarded with its signature is not kept')
+  return undefined
+}
+
+/** Attached as a whole, not the ones inside those. */
+function attachedMessages(part: BodyPart): BodyPart[] {
+  if (part.kind === 'message') return [part]
+  return part.kind === 'multipart' ? part.parts.flatMap(attachedMessages) : []
+}
+
+/** `X-CM-Message-Id` of an attached message: the announcement id we gave it. */
+async function messageIdOf(source: MessageSource, part: BodyPart): Promise<AnnouncementId | undefined> {
+  if (part.kind !== 'message') return undefined
+  const { start, end } = part.message.header
+  const pieces: Uint8Array[] = []
+  const range = { start, end: Math.min(end, start + MAX_HEADER_BYTES) }
+  for await (const piece of source.openRange(range)) pieces.push(piece)
+  const id = firstValue(splitHeader(Buffer.concat(pieces)), 'x-cm-message-id')
+    ?.trim()
+    .toLowerCase()
+  return id !== undefined && /^[0-9a-f]{40}$/.test(id) ? (id as AnnouncementId) : undefined
+}
+
+async function toContent(
+  context: Opening & Pick<BridgeContext, 'log'>,
+  {
+    account,
+    workDirectory,
+    id,
+    containerPath,
+  }: Given & { readonly id: AnnouncementId; readonly containerPath: string },
+): Promise<ForwardedContent | undefined> {
+  const opened = await context.pool.run('openContainer', { containerPath }, { timeLimitMs: OPEN_TIME_MS })
+  if (opened.kind !== 'opened') return undefined
+  if (await tellsOfOthers(context, { opened, owner: account.keyId, workDirectory })) {
+    context.log.info({ announcementId: id }, 'a message with blind copies is forwarded without its signature')
+    return undefined
+  }
+  const path = join(workDirectory, 'forwarded.zip')
+  await pipeline(
+    createReadStream(containerPath, { start: opened.zip.start }),
+    createWriteStream(path, { mode: 0o600 }),
+  )
+  return { id, zip: { path, size: (await stat(path)).size }, signature: opened.signature }
+}
+
+interface Level {
+  readonly opened: OpenedMessage
+  readonly owner: KeyId
+  readonly workDirectory: string
+}
+
+/**
+ * True when the header, or that of an original inside, names a blind copy of somebody else, or cannot be looked through
+ * (CM message 14.17). What else lies in it is harmless: our own acknowledgment was posted, a token is encrypted to us.
+ */
+async function tellsOfOthers(context: Opening, level: Level, depth = 1): Promise<boolean> {
+  const { opened, owner, workDirectory } = level
+  const { header, zip, forwardedOriginal } = opened
+  if (header.recipients.some(({ type, keyId }) => type === 'bcc' && keyId !== owner)) return true
+  if (header.forwardedMessageId === undefined) return false
+  const containerPath = join(workDirectory, `forwarded-inside-${depth}.bin`)
+  const inside =
+    depth > MAX_FORWARD_DEPTH
+      ? undefined
+      : await context.pool.run(
+          'openForwardedOriginal',
+          { opened: { zip, forwardedOriginal }, containerPath },
+          { timeLimitMs: OPEN_TIME_MS },
+        )
+  return inside?.kind !== 'opened' || tellsOfOthers(context, { ...level, opened: inside }, depth + 1)
+}
