@@ -1,19 +1,18 @@
 import { listAccounts } from '../store/account-queries.ts'
 import type { CertificateChange } from '../store/certificate-memory.ts'
-import type { CmContext } from './bridge-context.ts'
-import { draftNotice } from './inbound-notices.ts'
+import { draftNotice, type NoticeContext } from './inbound-notices.ts'
 
 /**
  * A CM server shows another certificate than it did: everybody who has that server in their list is told, once for each
- * certificate (design 9). Failing to tell is logged and changes nothing: without LOGIN the change shows in `status` too.
+ * certificate (design 9). Never rejects: failing to tell is logged and changes nothing: without LOGIN the change shows in `status` too.
  */
-export function tellCertificateChange(context: CmContext, change: CertificateChange): void {
-  tell(context, change).catch((cause: unknown) =>
+export function tellCertificateChange(context: NoticeContext, change: CertificateChange): Promise<void> {
+  return tell(context, change).catch((cause: unknown) =>
     context.log.error({ cause }, 'telling of a changed certificate failed'),
   )
 }
 
-async function tell(context: CmContext, change: CertificateChange): Promise<void> {
+async function tell(context: NoticeContext, change: CertificateChange): Promise<void> {
   const { hostPort, remembered, seen, kind } = change
   const concerned = listAccounts(context.store.read).filter(({ servers }) =>
     servers.some((server) => server.toLowerCase() === hostPort.toLowerCase()),

@@ -13,9 +13,12 @@ import { encodeNotice, type Notice, type NoticedKey } from './reports/notices.ts
 /** Octets of randomness in the Message-ID of a notice. */
 const NOTICE_ID_BYTES = 16
 
+/** What it takes to tell the owner something. */
+export type NoticeContext = Pick<CmContext, 'store' | 'clock' | 'randomBytes' | 'log'>
+
 /** A message of ours, durable and indexed, for Notices. */
 export async function draftNotice(
-  context: CmContext,
+  context: NoticeContext,
   account: Account,
   { notice, subject }: { readonly notice: Notice; readonly subject: string },
 ): Promise<NoticeDraft> {
@@ -28,7 +31,7 @@ export async function draftNotice(
 }
 
 /** Who a message of the bridge is for, and its id. */
-export function bridgeMail(context: CmContext, account: Account) {
+export function bridgeMail(context: NoticeContext, account: Account) {
   return {
     id: Buffer.from(context.randomBytes(NOTICE_ID_BYTES)).toString('hex'),
     to: { name: account.displayName, address: account.address },

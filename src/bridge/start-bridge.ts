@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createCmClientEnvironment } from '../cm/client/client-environment.ts'
 import { createProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
+import { rememberVerdicts } from '../cm/workers/remember-verdicts.ts'
 import { createWorkerPool } from '../cm/workers/worker-pool.ts'
 import { createAccountMail } from '../store/account-mail.ts'
 import { announceRow, pollRow } from '../store/account-network-operations.ts'
@@ -15,6 +16,7 @@ import { type BridgeContext, type CmContext, prepareBridgeDirectories } from './
 import { tellCertificateChange } from './certificate-notices.ts'
 import { createCmKeyLookup } from './cm-key-lookup.ts'
 import { ConnectedAccounts } from './connected-accounts.ts'
+import { startContactRefresh } from './contact-refresh.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { createKeyAdministration } from './key-administration.ts'
 import { lookupSettings } from './lookup/lookup-settings.ts'
@@ -48,7 +50,7 @@ const LOGIN_COUNTS_PASSES = 10
 export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   const { store, config, clock, log, randomBytes } = options
   const solver = createProofOfWorkSolver({ threads: PROOF_OF_WORK_THREADS })
-  const pool = createWorkerPool({ threads: CRYPTO_THREADS, clock })
+  const pool = rememberVerdicts(createWorkerPool({ threads: CRYPTO_THREADS, clock }))
   const connected = new ConnectedAccounts({
     clock,
     loginCountsMs: LOGIN_COUNTS_PASSES * config.poll.seconds * 1000,
@@ -86,10 +88,12 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
   await scheduleAccounts(context)
   await worker.start()
   const endHousekeeping = startHousekeeping(context, enqueue)
+  const endContactRefresh = startContactRefresh(context)
   return {
     ...createFrontEnds({ options, context, connected, enqueue }),
     reconcile: () => worker.reconcile(),
     async close() {
+      await endContactRefresh()
       await endHousekeeping()
       await worker.close()
       await base.cm.sessions.close()

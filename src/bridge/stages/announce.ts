@@ -17,6 +17,7 @@ import { type BridgeContext, ownServers, requireAccount, requireSecretKey } from
 import { bypassTokenAccepted } from '../bypass-tokens.ts'
 import { buildOwnAnnouncements } from '../own-announcement.ts'
 import { isLongBroken, tellOwnServer } from '../own-server-notices.ts'
+import { tellOwnRivals } from '../rivals.ts'
 import type { Stage, StageContext } from '../worker.ts'
 
 /** Claims expire at servers after ten days, keys after 31, and an announcement says seven (CM wire 3.1, 4). */
@@ -58,6 +59,8 @@ export function createAnnounceStage(context: BridgeContext): Stage {
     const complaints = await announce(context, account, pass)
     if (complaints.length === 0) {
       passes.delete(accountId)
+      // Who is found beside us now is found by everybody who looks us up.
+      await tellOwnRivals(context, account)
       return { kind: 'repeat', delayMs: ANNOUNCE_EVERY_MS }
     }
     const reason = complaints.join('; ')
