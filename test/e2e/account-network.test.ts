@@ -6,7 +6,7 @@ import { parseKeyAnnouncement } from '../../src/cm/key-announcement.ts'
 import { CHANGE_OVER_MS } from '../../src/store/account-network.ts'
 import { AccountStages, announcementFor, hostPortOf } from '../support/account-stages.ts'
 import { startScriptedServer } from '../support/cm-client-support.ts'
-import { type TestCmServer, WireClient } from '../support/cm-server-support.ts'
+import { storedText, type TestCmServer, WireClient } from '../support/cm-server-support.ts'
 
 /** What an account announces and where it looks while its settings change (CM message 10.1, wire 8.6, 8.8). */
 
@@ -30,16 +30,17 @@ async function post(server: TestCmServer, mailbox: string, bits = 24): Promise<v
 
 /** Alice's announcement as this server has it; undefined for none. */
 async function announcedAt(server: TestCmServer) {
-  const stored = await server.store.get('key-announcement', keyAnnouncementKey(stages.alice.keyId))
+  const key = keyAnnouncementKey(stages.alice.keyId)
+  const stored = await storedText(server.store, 'key-announcement', key)
   if (stored === undefined) return undefined
-  const parsed = parseKeyAnnouncement(stored.text)
+  const parsed = parseKeyAnnouncement(stored)
   if (parsed.kind !== 'ok') throw new Error(parsed.reason)
   const { dateMs, mailboxPrefixes, senderProofOfWork, transport } = parsed.announcement
   return { dateMs, mailboxPrefixes, senderProofOfWork, transport }
 }
 
 const hasClaim = async (server: TestCmServer) =>
-  (await server.store.get('address-claim', addressHash('alice@example.org'))) !== undefined
+  (await server.store.find(addressHash('alice@example.org'), { type: 'address-claim' })) !== undefined
 const mailboxes = () => stages.found.map(({ mailbox }) => mailbox)
 
 describe('an account that moves to another server', () => {

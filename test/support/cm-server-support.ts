@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import type { Clock } from '../../src/base/clock.ts'
 import { DEFAULT_MAX_AGES } from '../../src/cm/block-verdict.ts'
+import type { BlockKey } from '../../src/cm/ids.ts'
 import { judgeWith } from '../../src/cm/server/block-judge.ts'
 import type { CmServerContext, StoredNotice } from '../../src/cm/server/context.ts'
+import { type BlockType, type CmBlocks, RECORD_SEPARATORS } from '../../src/cm/server/port.ts'
 import { type RelayOptions, startRelay } from '../../src/cm/server/relay/start-relay.ts'
 import { type CmServerListenOptions, startCmServer } from '../../src/cm/server/start-cm-server.ts'
 import { Turns } from '../../src/cm/server/turns.ts'
@@ -239,4 +241,17 @@ export class WireClient {
     this.#buffer = this.#buffer.subarray(count)
     return taken
   }
+}
+
+/** The records of a slot, joined as in a GET; undefined when nothing lies there. */
+export async function storedText(
+  store: CmBlocks,
+  type: BlockType,
+  key: BlockKey,
+): Promise<string | undefined> {
+  const found = await store.find(key, { type })
+  if (found === undefined) return undefined
+  const records: string[] = []
+  for await (const record of found.records()) records.push(record)
+  return records.join(RECORD_SEPARATORS[type])
 }
