@@ -1,5 +1,9 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import type { CliContext } from '../../src/cli/context.ts'
+import { runCommandLine } from '../../src/cli/program.ts'
+import { realClock } from './cm-client-support.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -28,6 +32,22 @@ export function runProgram(
     child.once('error', reject)
     child.once('close', (code) => resolve({ exitCode: code ?? -1, ...output }))
   })
+}
+
+/** The same without a process of its own: for tests of many small verbs. */
+export async function cmbridgeHere(args: readonly string[]): Promise<CommandResult> {
+  let stdout = ''
+  const context: CliContext = {
+    environment: {},
+    clock: realClock(),
+    randomBytes,
+    print: (text) => {
+      stdout += text
+    },
+    askedToEnd: new Promise(() => undefined),
+  }
+  const { exitCode, message } = await runCommandLine(args, context)
+  return { exitCode, stdout, stderr: message === '' ? '' : `cmbridge: ${message}\n` }
 }
 
 /** `cmbridge` with these arguments, on this Node. */
