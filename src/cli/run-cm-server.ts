@@ -1,5 +1,5 @@
 import { checkPorts } from './check-ports.ts'
-import { exitCode } from './cli-error.ts'
+import { CliError, exitCode } from './cli-error.ts'
 import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './context.ts'
 import { createLog } from './log.ts'
 import { parseHostPort } from './serve-addresses.ts'
@@ -14,7 +14,7 @@ export async function runCmServer(context: CliContext, flags: CommonFlags): Prom
   const log = createLog(config.log, (text) => process.stderr.write(text))
   const address = parseHostPort(config.cmServer.listen)
   await checkPorts({ smtp: [], imap: [], cmServer: [address] })
-  const shutDown = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<Error | undefined>()
   await using stack = new AsyncDisposableStack()
   const { address: opened } = await startCmServer(
     {
@@ -23,7 +23,8 @@ export async function runCmServer(context: CliContext, flags: CommonFlags): Prom
       config,
       log,
       onStored: () => undefined,
-      onShutdown: shutDown.resolve,
+      onShutdown: () => ended.resolve(undefined),
+      onFailure: ended.resolve,
     },
     context,
     stack,
@@ -32,6 +33,7 @@ export async function runCmServer(context: CliContext, flags: CommonFlags): Prom
   context.print(
     `${flags.json === true ? JSON.stringify(event) : `ready: CM server ${opened.host}:${opened.port}`}\n`,
   )
-  await Promise.race([context.askedToEnd, shutDown.promise])
+  const reason = await Promise.race([context.askedToEnd, ended.promise])
   context.clock.after(SHUTDOWN_MS, () => process.exit(exitCode.failure))
+  if (reason instanceof Error) throw new CliError(`the CM server had to end: ${reason.message}`)
 }

@@ -86,7 +86,14 @@ async function compose(
     },
     stack,
   )
-  const own = { config, directory, log, wanted, onStored: (block: StoredNotice) => onStored(block) }
+  const own = {
+    config,
+    directory,
+    log,
+    wanted,
+    onFailure,
+    onStored: (block: StoredNotice) => onStored(block),
+  }
   const cmServer = await startOwnCmServer(context, own, stack)
   const ownCmServer = cmServer && runningCmServer(config, cmServer.address.port, cmServer.accounts)
   const bridge = await startBridge({ store, queue, config, clock, randomBytes, log, ownCmServer })
@@ -135,16 +142,24 @@ async function openLockedRunDirectory(
 
 async function startOwnCmServer(
   context: CliContext,
-  options: Pick<ComposeOptions, 'config' | 'directory' | 'log'> &
+  options: Pick<ComposeOptions, 'config' | 'directory' | 'log' | 'onFailure'> &
     Pick<StartCmServerOptions, 'onStored'> & { readonly wanted: ServeAddresses },
   stack: AsyncDisposableStack,
 ): Promise<StartedCmServer | undefined> {
   const [address] = options.wanted.cmServer
   if (address === undefined) return undefined
-  const { config, directory, log, onStored } = options
+  const { config, directory, log, onStored, onFailure } = options
   // The bridge goes on without it: its owner's mail program is no business of the server's administrator.
   const onShutdown = (): void => log.warn({}, 'the CM server is back at the next start')
-  const own = { directory: join(directory, 'cm-server'), address, config, log, onStored, onShutdown }
+  const own = {
+    directory: join(directory, 'cm-server'),
+    address,
+    config,
+    log,
+    onStored,
+    onShutdown,
+    onFailure,
+  }
   return await startCmServer(own, context, stack)
 }
 

@@ -4,7 +4,6 @@ import type { Config } from '../bridge/config.ts'
 import type { Log } from '../bridge/log.ts'
 import { DEFAULT_MAX_AGES } from '../cm/block-verdict.ts'
 import { AddressQuotas } from '../cm/server/address-quotas.ts'
-import { tellPeer } from '../cm/server/administer.ts'
 import { judgeWith } from '../cm/server/block-judge.ts'
 import type { CmServerContext, StoredNotice } from '../cm/server/context.ts'
 import { Notifier } from '../cm/server/notifier.ts'
@@ -33,6 +32,8 @@ export interface StartCmServerOptions {
   readonly onStored: (block: StoredNotice) => void
   /** The administrator's SHUTDOWN has ended the server (CM wire 7.3). */
   readonly onShutdown: () => void
+  /** Nothing can be stored any more. */
+  readonly onFailure: (error: Error) => void
 }
 
 /** Threads that judge what is uploaded: proofs of work and foreign keys. */
@@ -80,7 +81,7 @@ export async function startCmServer(
     address: listensAt,
     accounts: {
       newAuthKey: () => server.accounts.newAuthKey(),
-      assign: (entries) => server.accounts.assign(entries, tellPeer(server)),
+      assign: (entries) => server.accounts.assign(entries, { tellPeer: server.relay?.hasPeer === true }),
     },
   }
 }
@@ -92,6 +93,7 @@ async function composeServer(
     config,
     log,
     onStored,
+    onFailure,
     listensAt,
   }: StartCmServerOptions & Pick<StartCmRelayOptions, 'listensAt'>,
   context: CliContext,
@@ -106,7 +108,7 @@ async function composeServer(
     clock,
     randomBytes,
     maxAges: DEFAULT_MAX_AGES,
-    onFailure: (cause) => log.error({ cause }, 'the block store has failed'),
+    onFailure,
   })
   stack.defer(() => blocks.close())
   stack.defer(

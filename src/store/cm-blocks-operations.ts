@@ -6,6 +6,7 @@ import {
   RECORD_SEPARATORS,
   replaces,
 } from '../cm/server/port.ts'
+import { accountOperations } from './cm-account-rows.ts'
 import { typeCode } from './cm-blocks-schema.ts'
 import { queueReplica, relayOperations } from './cm-relay-rows.ts'
 import type { WriteTransaction } from './operation.ts'
@@ -206,6 +207,6 @@ function pruneBlocks(
 }
 
 /** The writes of `blocks.db` by name; the writer thread imports this table. */
-export const operations = { storeBlocks, pruneBlocks, ...relayOperations }
+export const operations = { storeBlocks, pruneBlocks, ...accountOperations, ...relayOperations }
 
 export type CmBlockOperations = typeof operations

@@ -63,7 +63,11 @@ export class CmBlockStore implements CmBlocks {
     const { directory, database, layout, writer } = parts
     this.#parts = parts
     this.#options = options
-    this.accounts = new CmAccountTable(database, options.randomBytes)
+    this.accounts = new CmAccountTable({
+      database,
+      write: (name, args) => writer.write(name, args),
+      randomBytes: options.randomBytes,
+    })
     this.relay = new CmRelayQueue({
       database,
       write: (name, args) => writer.write(name, args),

@@ -4,7 +4,6 @@ import type { BlockKey } from '../cm/ids.ts'
 import type { BlockType } from '../cm/server/port.ts'
 import type { ReplicaEntry, ReplicaQueue, Retry } from '../cm/server/relay/queue-port.ts'
 import type { RelayStorage } from './cm-relay.ts'
-import { queueAccount, type RelayTransaction } from './cm-relay-rows.ts'
 import { ROW_ID_BYTES } from './ids.ts'
 import { open, type SealContext, seal } from './vault.ts'
 
@@ -15,19 +14,10 @@ const SERVER_ACCOUNT_ID = 0
 export class CmRelayReplicas implements ReplicaQueue {
   readonly #database: DatabaseSync
   readonly #storage: RelayStorage
-  /** The connection itself: whatever transaction is open on it takes these rows along. */
-  readonly #open: RelayTransaction
 
   constructor(storage: RelayStorage) {
     this.#database = storage.database
     this.#storage = storage
-    this.#open = { sql: (text) => storage.database.prepare(text) }
-  }
-
-  addAccount(userId: string, authKey: Secret<string>): void {
-    const rowKey = this.#storage.randomBytes(ROW_ID_BYTES)
-    const sealedAuthKey = seal(sealContext(rowKey), Buffer.from(authKey.reveal(), 'utf8'))
-    queueAccount(this.#open, { userId, rowKey, sealedAuthKey })
   }
 
   after(afterId: number, limit: number): readonly ReplicaEntry[] {
@@ -75,6 +65,15 @@ function entryOf(row: Readonly<Record<string, SQLOutputValue>>): ReplicaEntry {
   }
   const block = { type: row.type as BlockType, key: String(row.key) as BlockKey, text: String(row.text) }
   return { ...common, kind: 'block', ...block }
+}
+
+/** An auth key as it waits for the peer. */
+export function sealAuthKey(
+  authKey: Secret<string>,
+  randomBytes: (count: number) => Uint8Array,
+): { readonly rowKey: Uint8Array; readonly sealedAuthKey: Uint8Array } {
+  const rowKey = randomBytes(ROW_ID_BYTES)
+  return { rowKey, sealedAuthKey: seal(sealContext(rowKey), Buffer.from(authKey.reveal(), 'utf8')) }
 }
 
 function sealContext(rowId: Uint8Array): SealContext {

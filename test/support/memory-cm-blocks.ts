@@ -14,6 +14,7 @@ import {
   type CmLoginOutcome,
   type FindOptions,
   type FoundBlock,
+  type LoginOptions,
   MAX_SLOT_RECORDS,
   MAX_SLOT_TEXT_BYTES,
   type PayloadSink,
@@ -118,7 +119,7 @@ export class MemoryCmAccounts implements CmAccounts {
     return randomBytes(20).toString('hex').toUpperCase()
   }
 
-  async login(userId: string, authKey: string): Promise<CmLoginOutcome> {
+  async login(userId: string, authKey: string, _options?: LoginOptions): Promise<CmLoginOutcome> {
     const stored = this.#userByKey.get(authKey)
     if (stored === undefined || stored === 'disabled') return { kind: 'refused' }
     if (stored === 'undefined') {

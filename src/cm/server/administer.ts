@@ -1,4 +1,3 @@
-import { Secret } from '../../base/secret.ts'
 import type { CommandParts } from './command.ts'
 import type { CmServerContext } from './context.ts'
 import type { CmAccountEntry } from './port.ts'
@@ -20,17 +19,14 @@ export async function administer(
   if (entries === undefined) return ['FAILED']
   try {
     // What came by REPLOGIN is not sent back (CM wire 9.3).
-    await context.accounts.assign(entries, action === 'replogin' ? undefined : tellPeer(context))
+    await context.accounts.assign(entries, {
+      tellPeer: action !== 'replogin' && context.relay?.hasPeer === true,
+    })
   } catch (error) {
     context.log.error({ cause: error }, 'an account could not be changed')
     return ['FAILED']
   }
   return action === 'genlogin' ? [...entries.map(({ authKey }) => authKey), 'EndBlock'] : ['DONE']
-}
-
-/** Queues a changed account for the peer; called inside the transaction that changes it. */
-export function tellPeer({ relay }: CmServerContext): (entry: CmAccountEntry) => void {
-  return ({ userId, authKey }) => relay?.replicateAccount(userId, new Secret(authKey))
 }
 
 function entriesFor(

@@ -110,11 +110,14 @@ export interface CmAccountEntry {
   readonly authKey: string
 }
 
-export interface LoginOptions {
+export interface AssignOptions {
+  /** Queues the change for the peer, in the same transaction (CM wire 9.3). */
+  readonly tellPeer?: boolean
+}
+
+export interface LoginOptions extends AssignOptions {
   /** `remembered`: only keys that were good since the start are looked at, which costs nothing; others are refused. */
   readonly which?: 'all' | 'remembered'
-  /** Called inside the transaction that binds an `undefined` key to its first user. */
-  readonly onChange?: ((entry: CmAccountEntry) => void) | undefined
 }
 
 export interface CmAccounts {
@@ -122,9 +125,9 @@ export interface CmAccounts {
   login(userId: string, authKey: string, options?: LoginOptions): Promise<CmLoginOutcome>
   /**
    * Gives each key to its user, whatever it was before: all or none, in the order of the calls, durable when it
-   * resolves. `onChange` is called for each inside the transaction.
+   * resolves.
    */
-  assign(entries: readonly CmAccountEntry[], onChange?: (entry: CmAccountEntry) => void): Promise<void>
+  assign(entries: readonly CmAccountEntry[], options?: AssignOptions): Promise<void>
   /** A key that belongs to nobody yet: 40 upper-case hex digits from the system's generator (CM wire S10). */
   newAuthKey(): string
 }

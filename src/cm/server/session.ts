@@ -2,7 +2,7 @@ import { unreachable } from '../../base/unreachable.ts'
 import { type ByteChannel, ChannelClosedError, StartTlsError } from '../../net/byte-channel.ts'
 import { encodeLine } from '../framer.ts'
 import { type BlockKey, parseBlockKey, parseKeyId } from '../ids.ts'
-import { administer, tellPeer } from './administer.ts'
+import { administer } from './administer.ts'
 import { answerDnsTxt } from './answer-dns-txt.ts'
 import { answerSelftest } from './answer-selftest.ts'
 import { type Command, type CommandParts, type LineAction, type LoginLevel, parseCommand } from './command.ts'
@@ -172,12 +172,12 @@ class CmServerSession {
 
   /** LOGIN needs TLS (S4) and is possible once; the user is set by a good one and by nothing else (CM wire 7.7, S1). */
   async #login(userId: string, authKey: string): Promise<Next> {
-    const { accounts, quotas } = this.#context
+    const { accounts, quotas, relay } = this.#context
     const outcome =
       this.#io.secure && this.#user === undefined
         ? await accounts.login(userId, authKey, {
             which: quotas?.mayGuess(this.#remoteAddress) === false ? 'remembered' : 'all',
-            onChange: tellPeer(this.#context),
+            tellPeer: relay?.hasPeer === true,
           })
         : ({ kind: 'refused' } as const)
     if (outcome.kind === 'ok') {

@@ -1,4 +1,3 @@
-import type { Secret } from '../../../base/secret.ts'
 import type { BlockKey } from '../../ids.ts'
 import type { ReceivedBlock } from '../receive-block.ts'
 
@@ -33,12 +32,6 @@ export interface CmRelay {
    * could never be stored at a target, names a target we do not send to, or there is no room.
    */
   acceptProxied(upload: ProxiedUpload): Promise<'DONE' | 'FAILED'>
-  /**
-   * Queues a changed account for the peer, `disabled` and `undefined` as user ids included; nothing when there is no
-   * peer. Call it inside the transaction that changes the account, in the order of the changes. Not for what came by
-   * REPLOGIN. The binding of a key by its first LOGIN should be told too: the reference does not (CM wire 7.7).
-   */
-  replicateAccount(userId: string, authKey: Secret<string>): void
   senderState(): SenderState
   /** A connection that may have queued something has closed: what is due is sent now (CM wire 9.4). */
   wake(): void

@@ -104,11 +104,8 @@ export interface ReplicaOfUpload {
   readonly text: string
 }
 
-/** Blocks and accounts that wait for the peer. The store queues blocks itself; `addAccount` joins an open transaction. */
+/** Blocks and accounts that wait for the peer; the store queues them in the transactions that make them. */
 export interface ReplicaQueue {
-  /** One that waits already is not queued twice. */
-  /** Every change counts, in order. */
-  addAccount(userId: string, authKey: Secret<string>): void
   /** At most `limit` entries behind `afterId`, by arrival, without those that were set aside. */
   after(afterId: number, limit: number): readonly ReplicaEntry[]
   /** The peer has it. An account's key is overwritten before its row goes. */

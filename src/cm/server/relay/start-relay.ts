@@ -96,9 +96,6 @@ export function startRelay(options: RelayOptions): RunningRelay {
   return {
     hasPeer: peer !== undefined,
     acceptProxied,
-    replicateAccount(userId, authKey) {
-      if (peer !== undefined) queue.replicas.addAccount(userId, authKey)
-    },
     senderState: () => loop.state(),
     wake: () => loop.wake(),
     look: () => loop.look(),

@@ -3,12 +3,14 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { duration } from '../../../../src/base/clock.ts'
+import { DEFAULT_MAX_AGES } from '../../../../src/cm/block-verdict.ts'
 import { mailboxHash } from '../../../../src/cm/ids.ts'
 import { AddressQuotas } from '../../../../src/cm/server/address-quotas.ts'
+import type { CmServerContext } from '../../../../src/cm/server/context.ts'
 import { serveCmConnection } from '../../../../src/cm/server/session.ts'
 import { createMemoryChannelPair } from '../../../../src/net/memory-channel.ts'
 import { CmBlockStore } from '../../../../src/store/cm-blocks.ts'
-import { testServerTls } from '../../../support/cm-client-support.ts'
+import { realClock } from '../../../support/cm-client-support.ts'
 import {
   ALICE,
   asAlice,
@@ -45,23 +47,17 @@ describe('S9: exhaustion', () => {
   })
 
   it('S9: one network takes no more than its places; others are served', async () => {
-    const on = await startPeopleServer()
-    const clock = { now: () => NOW_MS, after: () => () => undefined }
-    const quotas = new AddressQuotas(clock, 1)
-    const tls = await testServerTls()
-    const context = {
-      blocks: on.store,
-      accounts: on.store.accounts,
-      judge: () => Promise.reject(new Error('nothing is stored here')),
-      clock,
-      tls: () => tls,
-      maxAges: {} as never,
-      log: { debug: () => undefined, error: () => undefined },
-      quotas,
-    }
+    const quotas = new AddressQuotas({ now: () => NOW_MS, after: () => () => undefined }, 1)
+    let context: CmServerContext | undefined
+    await startPeopleServer({
+      context: (own) => {
+        context = { ...own, quotas }
+        return context
+      },
+    })
     const greeting = async (): Promise<string> => {
       const [client, channel] = createMemoryChannelPair()
-      void serveCmConnection(channel, context)
+      if (context !== undefined) void serveCmConnection(channel, context)
       for await (const bytes of client) return Buffer.from(bytes).toString('latin1')
       return ''
     }
@@ -79,9 +75,11 @@ describe('S10: randomness', () => {
       given += 1
       return Buffer.alloc(count, given)
     }
-    const other = new CmBlockStore(join(on.directory, 'other'), {
-      clock: { now: () => NOW_MS, after: () => () => undefined },
+    const other = await CmBlockStore.open(join(on.directory, 'other'), {
+      clock: realClock(() => NOW_MS),
       randomBytes,
+      maxAges: DEFAULT_MAX_AGES,
+      onFailure: () => undefined,
     })
     const before = given
     expect(other.accounts.newAuthKey()).toBe(
@@ -89,7 +87,7 @@ describe('S10: randomness', () => {
         .toString('hex')
         .toUpperCase(),
     )
-    other.close()
+    await other.close()
     const client = await loggedIn(on, 'administrator ADMINKEY00000001')
     const keys = (await client.get('GENLOGIN 50')).slice(0, -1)
     expect(new Set(keys).size).toBe(50)
