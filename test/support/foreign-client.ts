@@ -16,6 +16,7 @@ import { openCiphertext } from '../../src/cm/message/decode-message.ts'
 import {
   type EncodedMessage,
   encodeMessage,
+  type ForwardedContent,
   type MessageRecipient,
   type MessageToEncode,
 } from '../../src/cm/message/encode-message.ts'
@@ -51,6 +52,8 @@ export interface ForeignMessage {
   readonly field?: 'to' | 'bcc'
   /** Another certificate than the announced one. */
   readonly encryptTo?: string
+  /** Recipients beside the one of the household; nothing is posted for them. */
+  readonly alsoTo?: readonly MessageRecipient[]
   /** What is unusual about it. */
   readonly message?: Partial<MessageToEncode>
   /** Handed over with the acknowledgment. */
@@ -130,21 +133,12 @@ export class ForeignClient {
     const workDir = await mkdtemp(join(tmpdir(), 'cmb-foreign-'))
     try {
       const encoded = await encodeMessage(
-        {
-          workDir,
-          sender: {
-            keyId: this.keyId,
-            text: this.secretKey.certificate.primaryUserId ?? '',
-            transport: this.#transport,
-            secretKey: new Secret(this.secretKey.armored.reveal()),
-          },
-          recipients: [recipient],
-          messageUniqueId: randomBytes(20).toString('hex'),
+        this.#message(workDir, {
+          recipients: [recipient, ...(given.alsoTo ?? [])],
           subject: given.subject,
-          dateMs: now(),
           bodyText: given.text ?? '',
           ...given.message,
-        },
+        }),
         randomBytes,
       )
       await this.#post(encoded, recipient.keyId, given.work)
@@ -193,6 +187,50 @@ export class ForeignClient {
       return { entries, acknowledgment: Buffer.from(ack ?? []).toString('latin1') }
     } finally {
       await rm(workDir, { recursive: true })
+    }
+  }
+
+  /** A signed message of this client to itself as a forward carries it; `id` is what one would have received it under. */
+  async container(
+    message: Partial<MessageToEncode> & { readonly subject: string },
+  ): Promise<ForwardedContent> {
+    const workDir = await mkdtemp(join(tmpdir(), 'cmb-foreign-'))
+    try {
+      const { certificate } = this.secretKey
+      const self = { type: 'to' as const, keyId: this.keyId, text: 'self', transport: this.#transport }
+      const encoded = await encodeMessage(
+        this.#message(workDir, { ...message, recipients: [{ ...self, certificate: certificate.armored }] }),
+        randomBytes,
+      )
+      const opened = await openCiphertext({
+        ciphertextPath: encoded.ciphertextPath,
+        workDir,
+        owner: { keyId: this.keyId, secretKeys: [this.secretKey.armored.reveal()] },
+      })
+      if (opened.kind !== 'opened') throw new Error('our own message cannot be read')
+      const bytes = (await readFile(opened.zip.path)).subarray(opened.zip.start)
+      return { id: encoded.announcementId, zip: { bytes }, signature: opened.signature }
+    } finally {
+      await rm(workDir, { recursive: true })
+    }
+  }
+
+  #message(
+    workDir: string,
+    message: Partial<MessageToEncode> & Pick<MessageToEncode, 'subject' | 'recipients'>,
+  ): MessageToEncode {
+    return {
+      workDir,
+      sender: {
+        keyId: this.keyId,
+        text: this.secretKey.certificate.primaryUserId ?? '',
+        transport: this.#transport,
+        secretKey: new Secret(this.secretKey.armored.reveal()),
+      },
+      messageUniqueId: randomBytes(20).toString('hex'),
+      dateMs: now(),
+      bodyText: '',
+      ...message,
     }
   }
 

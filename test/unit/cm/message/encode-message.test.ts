@@ -4,8 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Secret } from '../../../../src/base/secret.ts'
-import { acknowledgmentId, announcementId, dataBlockKey, type KeyId } from '../../../../src/cm/ids.ts'
-import { type OpenedMessage, openCiphertext } from '../../../../src/cm/message/decode-message.ts'
+import {
+  type AnnouncementId,
+  acknowledgmentId,
+  announcementId,
+  dataBlockKey,
+  type KeyId,
+} from '../../../../src/cm/ids.ts'
+import {
+  type OpenedMessage,
+  openCiphertext,
+  openContainer,
+} from '../../../../src/cm/message/decode-message.ts'
 import { headerObjections } from '../../../../src/cm/message/encode-header-txt.ts'
 import {
   type EncodedMessage,
@@ -14,9 +24,11 @@ import {
   type MessageRecipient,
   type MessageToEncode,
 } from '../../../../src/cm/message/encode-message.ts'
+import { openForwardedOriginal } from '../../../../src/cm/message/forwarded-original.ts'
 import { judgeMessage } from '../../../../src/cm/message/judge-message.ts'
-import { readZipEntryBytes } from '../../../../src/cm/message/zip-read.ts'
+import { readZipEntryBytes, type ZipEntry } from '../../../../src/cm/message/zip-read.ts'
 import { vectorCertificate, vectorKeyId, vectorOwner } from '../../../support/message-vectors.ts'
+import { vectorPath } from '../../../support/vectors.ts'
 
 const DATE_MS = Date.UTC(2025, 0, 20, 10)
 const UNIQUE_ID = 'ab'.repeat(20)
@@ -284,3 +296,41 @@ describe('an archive written twice', () => {
     )
   })
 })
+
+describe('a signed forward', () => {
+  it('has the shape of the reference’s, and its original the same bytes', async () => {
+    const recorded = await openContainer({
+      containerPath: vectorPath('messages/05-forward/container.bin') ?? '',
+    })
+    if (recorded.kind !== 'opened' || recorded.forwardedOriginal === undefined) throw new Error('no forward')
+    const { forwardedOriginal, zip: archive } = recorded
+    const read = (entry: ZipEntry) => readZipEntryBytes(archive, entry, { maxBytes: 1_000_000 })
+    const id = forwardedOriginal.id as AnnouncementId
+    const zip = { bytes: await read(forwardedOriginal.zip) }
+    const signature = await read(forwardedOriginal.signature)
+    const opened = await openFor(await encode({ forwarded: { id, zip, signature } }), 'bob')
+    const namesOf = ({ entries }: OpenedMessage) =>
+      entries.map(({ name }) => name).filter((name) => /^[0-9A-F]{40}\./.test(name))
+    expect(namesOf(opened)).toEqual(namesOf(recorded))
+    expect(opened.forwardedOriginal?.id).toBe(id)
+    expect(opened.warnings).toEqual([])
+    const lines = Buffer.from(
+      await readZipEntryBytes(opened.zip, entryNamed(opened, 'HEADER.TXT'), { maxBytes: 10_000 }),
+    )
+    expect(lines.toString()).toMatch(/^MessageUniqueId: .*\nForwardedMessageId: [0-9a-f]{40}\nSubject: /m)
+    const original = await openForwardedOriginal({ opened, containerPath: join(workDir, 'original') })
+    if (original?.kind !== 'opened') throw new Error('the original cannot be read')
+    const judged = await judgeMessage(original, {
+      owner: undefined,
+      certificates: [vectorCertificate('alice')],
+      nowMs: DATE_MS,
+    })
+    expect(judged.verdict).toMatchObject({ signature: 'good', signer: vectorKeyId('alice') })
+  })
+})
+
+function entryNamed(opened: OpenedMessage, wanted: string): ZipEntry {
+  const entry = opened.entries.find(({ name }) => name === wanted)
+  if (entry === undefined) throw new Error(`no entry ${wanted}`)
+  return entry
+}
