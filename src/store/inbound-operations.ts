@@ -125,6 +125,10 @@ export const inboundOperations = {
   ): readonly DueWork[] {
     if (!holdsLease(tx, args.lease)) return []
     tx.sql(`UPDATE inbound_announcements SET state = 'fetched' WHERE id = ?`).run(args.inboundId)
+    tx.sql('UPDATE inbound_blocks SET fetched_ms = ? WHERE inbound_id = ? AND fetched_ms IS NULL').run(
+      tx.nowMs,
+      args.inboundId,
+    )
     return [scheduleWork(tx, { row: args.lease.row, accountId: args.accountId, stage: 'decode', delayMs: 0 })]
   },
 

@@ -123,7 +123,10 @@ function blockQuestion(
       const reply = await session.getData(key, inboundBlockPath(context, message.id, position))
       if (reply.kind !== 'data') return 'refused'
       const { lease } = stage
-      const held = await context.store.write('markBlockFetched', { lease, inboundId: message.id, position })
+      // The last one is marked with the end of the fetch: one commit for a message of one block, which most are.
+      const held =
+        left.size === 1 ||
+        (await context.store.write('markBlockFetched', { lease, inboundId: message.id, position }))
       // Not held: another attempt has the row and writes the same files.
       if (!held) return 'stop'
       fetching.bytes += reply.payloadBytes
