@@ -58,7 +58,7 @@ export class CmRelayItems implements ProxiedQueue {
     return this.#database
       .prepare(
         `SELECT item_id, failures FROM relay_deliveries WHERE target = ? AND next_ms <= ?
-         ORDER BY failures > 0, is_data DESC, item_id LIMIT ?`,
+         ORDER BY failures, is_data DESC, item_id LIMIT ?`,
       )
       .all(target, nowMs, limit)
       .map((row) => ({ itemId: Number(row.item_id), failures: Number(row.failures) }))

@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { duration } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/bridge/log.ts'
 import { SmtpListenError, startSmtpServer } from '../../src/smtp/smtp-server.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { ScriptedSubmission } from '../support/scripted-submission.ts'
 import { gate, untilData } from '../support/smtp-steps.ts'
-import { ManualClock, startTestServer, testTls } from '../support/smtp-test-server.ts'
+import { startTestServer, testTls } from '../support/smtp-test-server.ts'
 
 describe('login', () => {
   it('gives both identities of PLAIN apart (RFC 4616 2)', async () => {

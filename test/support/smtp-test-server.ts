@@ -1,4 +1,3 @@
-import type { Clock } from '../../src/base/clock.ts'
 import { createAuthority, createLeaf } from '../../src/net/certificates.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
 import {
@@ -6,6 +5,7 @@ import {
   type SmtpServerOptions,
   startSmtpServer,
 } from '../../src/smtp/smtp-server.ts'
+import { ManualClock } from './manual-clock.ts'
 import { RecordingLog } from './recording-log.ts'
 import { ScriptedSubmission } from './scripted-submission.ts'
 import { SmtpPeer } from './smtp-peer.ts'
@@ -24,28 +24,6 @@ let madeTls: ReturnType<typeof makeTls> | undefined
 export function testTls(): ReturnType<typeof makeTls> {
   madeTls ??= makeTls()
   return madeTls
-}
-
-/** A clock that stands still until told: only timers asked of it, never those inside the SMTP package. */
-export class ManualClock implements Clock {
-  #nowMs = Date.UTC(2026, 1, 3)
-  readonly #timers = new Map<() => void, number>()
-
-  now(): number {
-    return this.#nowMs
-  }
-
-  after(delayMs: number, callback: () => void): () => void {
-    this.#timers.set(callback, this.#nowMs + delayMs)
-    return () => this.#timers.delete(callback)
-  }
-
-  advance(ms: number): void {
-    this.#nowMs += ms
-    for (const [callback, at] of [...this.#timers]) {
-      if (at <= this.#nowMs && this.#timers.delete(callback)) callback()
-    }
-  }
 }
 
 export interface SmtpTestServer extends AsyncDisposable {

@@ -57,30 +57,32 @@ class TargetRun {
     let refusals = 0
     for (const { itemId } of [...this.#pending.values()]) {
       if (this.#context.sessions.isClosing) break
-      if (await this.#offer(session, itemId)) refusals = 0
-      else refusals += 1
+      const outcome = await this.#offer(session, itemId)
+      // What broke on our side left the session in the middle of a command.
+      if (outcome === 'set-aside') break
+      refusals = outcome === 'refused' ? refusals + 1 : 0
       if (refusals >= RELAY_LIMITS.refusalsInARow) break
     }
     return this.#pending.size === 0 ? { kind: 'done', value: undefined } : { kind: 'next', reason: 'refused' }
   }
 
-  /** False: refused here. Throws CmProtocolError when the session is over; the block is offered to the next server. */
-  async #offer(session: CmSession, itemId: number): Promise<boolean> {
+  /** Throws CmProtocolError when the session is over; the block is offered to the next server. */
+  async #offer(session: CmSession, itemId: number): Promise<'done' | 'refused' | 'set-aside'> {
     const { queue } = this.#context
     const block = queue.proxied.load(itemId)
     if (block === undefined) {
       this.#pending.delete(itemId)
-      return true
+      return 'done'
     }
     this.#offered.add(itemId)
     const reply = await this.#send(session, block, itemId)
-    if (reply === 'refused') return false
+    if (reply === 'refused') return reply
     this.#offered.delete(itemId)
     this.#pending.delete(itemId)
-    if (reply === 'set-aside') return true
+    if (reply === 'set-aside') return reply
     await queue.proxied.delivered(itemId, this.#target)
     this.hasProgress = true
-    return true
+    return reply
   }
 
   /** What we cannot send, for whatever reason, is delayed at once and logged: it must not end the loop (S3). */

@@ -82,7 +82,7 @@ export interface ProxiedQueue {
   add(item: ProxiedItem, room: QueueRoom): Promise<'queued' | 'full'>
   /** Targets something is due for, without those that are still delayed. */
   dueTargets(nowMs: number): readonly string[]
-  /** At most `limit` deliveries that are due: untroubled ones first, data before the rest, then by arrival. */
+  /** At most `limit` deliveries that are due: the least troubled first, data before the rest, then by arrival. */
   dueDeliveries(target: string, nowMs: number, limit: number): readonly Delivery[]
   /** undefined when it is gone: sent, expired. */
   load(itemId: number): ProxiedBlockToSend | undefined

@@ -65,8 +65,15 @@ export class RelayLoop {
     this.#cancelWake?.()
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const cancel = this.#clock.after(RELAY_LIMITS.closeMs, resolve)
-    await Promise.race([Promise.all([this.#looking, ...this.#runs.values()]), late])
+    await Promise.race([this.settled(), late])
     cancel()
+  }
+
+  /** Resolves when nothing is looked at or sent. */
+  async settled(): Promise<void> {
+    while (this.#looking !== undefined || this.#runs.size > 0) {
+      await Promise.all([this.#looking, ...this.#runs.values()])
+    }
   }
 
   get #clock(): Clock {

@@ -40,6 +40,8 @@ export interface RelayOptions {
 export interface RunningRelay extends CmRelay {
   /** Looks at once what is due; otherwise that happens on `wake`, on an interval and when something becomes due. */
   look(): void
+  /** Resolves when nothing is being sent. */
+  settled(): Promise<void>
   close(): Promise<void>
 }
 
@@ -99,6 +101,7 @@ export function startRelay(options: RelayOptions): RunningRelay {
     senderState: () => loop.state(),
     wake: () => loop.wake(),
     look: () => loop.look(),
+    settled: () => loop.settled(),
     close: () => loop.close(),
   }
 }
