@@ -6,6 +6,7 @@ import type { Account } from '../store/account-queries.ts'
 import type { AppPasswordScope } from '../store/app-password.ts'
 import type { Store } from '../store/open-store.ts'
 import type { Config } from './config.ts'
+import type { ContactAdministration } from './contact-administration.ts'
 import type { JobQueue } from './job-queue.ts'
 import type { KeyAdministration } from './key-administration.ts'
 import type { Log } from './log.ts'
@@ -17,6 +18,7 @@ export interface Bridge {
   readonly submission: Submission
   readonly accounts: AccountAdministration
   readonly keys: KeyAdministration
+  readonly contacts: ContactAdministration
   /** The queue lost its jobs (a damaged Redis directory was set aside): adds them again from the rows. */
   reconcile(): Promise<void>
   /** Looks for new mail of an account at once: its CM server is ours and just stored something (design 8.1). */

@@ -16,6 +16,7 @@ import { type BridgeContext, type CmContext, prepareBridgeDirectories } from './
 import { tellCertificateChange } from './certificate-notices.ts'
 import { createCmKeyLookup } from './cm-key-lookup.ts'
 import { ConnectedAccounts } from './connected-accounts.ts'
+import { createContactAdministration } from './contact-administration.ts'
 import { startContactRefresh } from './contact-refresh.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { createKeyAdministration } from './key-administration.ts'
@@ -149,6 +150,7 @@ function createFrontEnds(parts: FrontEndParts): Omit<Bridge, 'reconcile' | 'clos
         }
       },
     },
+    contacts: createContactAdministration(context),
     accounts: createAccountAdministration({
       store,
       clock,

@@ -3,6 +3,7 @@ import { registerAccount } from './account.ts'
 import { registerCert } from './cert.ts'
 import { CliError, exitCode } from './cli-error.ts'
 import { registerCmServer } from './cm-server.ts'
+import { registerContact } from './contact.ts'
 import type { CliContext } from './context.ts'
 import { registerInfo } from './info.ts'
 import { registerInit } from './init.ts'
@@ -21,6 +22,7 @@ const VERBS: readonly Register[] = [
   registerAccount,
   registerKey,
   registerCert,
+  registerContact,
   registerInfo,
   registerStatus,
   registerCmServer,

@@ -11,6 +11,7 @@ import { accountVerbs } from './account-verbs.ts'
 import { certificateVerbs } from './certificate-verbs.ts'
 import { checkPorts } from './check-ports.ts'
 import { CliError, exitCode } from './cli-error.ts'
+import { contactVerbs } from './contact-verbs.ts'
 import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './context.ts'
 import { startControlServer } from './control-server.ts'
 import { instanceId, lockInstallation, openCertificates } from './installation.ts'
@@ -111,6 +112,7 @@ async function compose(
     ...accountVerbs(bridge.accounts),
     ...keyVerbs(bridge.keys),
     ...certificateVerbs(store),
+    ...contactVerbs(bridge.contacts),
     addresses: async () => addresses,
   }
   const control = await startControlServer({ runDirectory, verbs, log })

@@ -1,12 +1,15 @@
 import { sleep } from '../base/clock.ts'
 import { createAccountAdministration } from '../bridge/account-administration.ts'
+import { createContactAdministration } from '../bridge/contact-administration.ts'
 import { createKeyAdministration } from '../bridge/key-administration.ts'
 import { silentLog } from '../bridge/log.ts'
+import { openKeyLookup } from '../bridge/lookup/open-key-lookup.ts'
 import { acquireInstanceLock, type InstanceLock, type LockHolder } from '../store/instance-lock.ts'
 import { openStore } from '../store/open-store.ts'
 import { accountVerbs } from './account-verbs.ts'
 import { certificateVerbs } from './certificate-verbs.ts'
 import { CliError } from './cli-error.ts'
+import { contactVerbs } from './contact-verbs.ts'
 import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './context.ts'
 import { askRunningBridge } from './control-client.ts'
 import type { ControlRequest, ControlVerbs } from './control-protocol.ts'
@@ -49,20 +52,26 @@ export async function runWritingVerb(
     try {
       const { clock, randomBytes } = context
       const store = await openStore({ directory, clock, randomBytes, onFailure: () => undefined })
+      let closeLookup = async (): Promise<void> => undefined
       try {
         const ownCmServer = idleCmServer(context, directory, config)
         const own = { store, clock, randomBytes, log: silentLog, ownCmServer }
         const accounts = createAccountAdministration(own)
         const keys = createKeyAdministration(own)
+        const { lookup, close } = openKeyLookup(own, config)
+        closeLookup = close
+        const contacts = createContactAdministration({ ...own, lookup })
         const verbs: ControlVerbs = {
           ...accountVerbs(accounts),
           ...keyVerbs(keys),
           ...certificateVerbs(store),
+          ...contactVerbs(contacts),
         }
         const verb = verbs[request.verb]
         if (verb === undefined) throw new Error(`no such verb: ${request.verb}`)
         return await verb(request.args)
       } finally {
+        await closeLookup()
         await store.close()
       }
     } finally {
