@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls'
 import type { Clock } from '../../src/base/clock.ts'
 import { DEFAULT_MAX_AGES } from '../../src/cm/block-verdict.ts'
 import type { BlockKey } from '../../src/cm/ids.ts'
@@ -109,6 +109,8 @@ export async function startTestCmServer(options: TestCmServerOptions = {}): Prom
 
 /** A client that knows nothing of the protocol but lines and octets. Reads fail after five seconds. */
 export class WireClient {
+  /** What TLS came out as. */
+  tls: TLSSocket | undefined
   #socket: Socket
   #buffer = Buffer.alloc(0)
   #ended = false
@@ -194,9 +196,12 @@ export class WireClient {
     return this.#take(this.#buffer.length).toString('latin1')
   }
 
-  async startTls(): Promise<void> {
+  /** `version`: speaks this one alone. */
+  async startTls(version?: SecureVersion): Promise<void> {
     this.#socket.removeAllListeners()
-    const secured = connectTls({ socket: this.#socket, rejectUnauthorized: false })
+    const only = version === undefined ? {} : { minVersion: version, maxVersion: version }
+    const secured = connectTls({ socket: this.#socket, rejectUnauthorized: false, ...only })
+    this.tls = secured
     this.#socket = secured
     await new Promise<void>((resolve, reject) => {
       secured.once('secureConnect', resolve)

@@ -23,6 +23,8 @@ export interface Served {
   readonly log: () => string
   /** Sends the signal and resolves with the exit code, null for a process that a signal ended. */
   end(signal: NodeJS.Signals): Promise<number | null>
+  /** Resolves with the exit code when it ends by itself. */
+  ended(): Promise<number | null>
 }
 
 /** Settings for tests: any free port. */
@@ -69,6 +71,7 @@ export async function spawnServe(
       child.kill(signal)
       return (await ended)[0]
     },
+    ended: async () => ((await once(child, 'exit')) as [number | null])[0],
   }
 }
 

@@ -79,6 +79,7 @@ async function mayRead(block: FoundBlock, user: SessionUser | undefined): Promis
   if (!MAIL_TYPES.has(block.type)) return true
   if (user === undefined) return false
   if (block.type !== 'message-announcement') return true
+  if (user.keyId === undefined) return false
   // Any record tells: they lie under the hash of their recipient.
   for await (const record of block.records()) return mailboxOwner(record) === user.keyId
   return false

@@ -1,0 +1,104 @@
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Clock } from '../../../src/base/clock.ts'
+import { followFile } from '../../../src/cli/follow-file.ts'
+
+let directory = ''
+let path = ''
+let told: (string | undefined)[] = []
+let errors: unknown[] = []
+let timer: (() => void) | undefined
+
+const clock: Clock = {
+  now: () => 0,
+  after(_delayMs, callback) {
+    timer = callback
+    return () => {
+      timer = undefined
+    }
+  },
+}
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'cmb-follow-'))
+  path = join(directory, 'auth.txt')
+  told = []
+  errors = []
+})
+
+afterEach(() => rmSync(directory, { recursive: true }))
+
+function follow(onChange?: (text: string | undefined) => Promise<void>): Promise<() => Promise<void>> {
+  return followFile({
+    path,
+    clock,
+    onChange: async (text) => {
+      told.push(text)
+      await onChange?.(text)
+    },
+    onError: (error) => errors.push(error),
+  })
+}
+
+/** Lets the time for one look pass, and the look end. */
+async function look(): Promise<void> {
+  const callback = timer
+  timer = undefined
+  callback?.()
+  await expect.poll(() => timer).toBeDefined()
+}
+
+describe('followFile', () => {
+  it('tells the text at once, and again only when the file was changed', async () => {
+    writeFileSync(path, 'one')
+    const end = await follow()
+    await look()
+    writeFileSync(path, 'two!')
+    await look()
+    await look()
+    expect(told).toEqual(['one', 'two!'])
+    await end()
+  })
+
+  it('sees a file that an editor replaced, that appears, and that goes', async () => {
+    const end = await follow()
+    writeFileSync(`${path}.new`, 'new')
+    renameSync(`${path}.new`, path)
+    await look()
+    rmSync(path)
+    await look()
+    expect(told).toEqual([undefined, 'new', undefined])
+    await end()
+  })
+
+  it('fails at the start, and later only tells what was wrong, once for each change', async () => {
+    const failing = async (text: string | undefined): Promise<void> => {
+      if (text === 'wrong') throw new Error('line 1')
+    }
+    writeFileSync(path, 'wrong')
+    await expect(follow(failing)).rejects.toThrow('line 1')
+    writeFileSync(path, 'right')
+    const end = await follow(failing)
+    writeFileSync(path, 'wrong')
+    await look()
+    await look()
+    expect(errors).toHaveLength(1)
+    writeFileSync(path, 'right again')
+    await look()
+    expect(told.at(-1)).toBe('right again')
+    await end()
+  })
+
+  it('refuses a file that is too long to be one of these', async () => {
+    writeFileSync(path, Buffer.alloc(1024 * 1024 + 1))
+    await expect(follow()).rejects.toThrow('is longer than')
+  })
+
+  it('ends', async () => {
+    const end = await follow()
+    await end()
+    expect(timer).toBeUndefined()
+  })
+})
