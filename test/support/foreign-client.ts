@@ -100,6 +100,16 @@ export class ForeignClient {
     return new ForeignClient(household, secret.secretKey)
   }
 
+  /** What `MessageToEncode` says of this client. */
+  get sender(): MessageToEncode['sender'] {
+    return {
+      keyId: this.keyId,
+      text: this.secretKey.certificate.primaryUserId ?? '',
+      transport: this.#transport,
+      secretKey: new Secret(this.secretKey.armored.reveal()),
+    }
+  }
+
   get keyId(): KeyId {
     return this.secretKey.certificate.keyId
   }
@@ -221,12 +231,7 @@ export class ForeignClient {
   ): MessageToEncode {
     return {
       workDir,
-      sender: {
-        keyId: this.keyId,
-        text: this.secretKey.certificate.primaryUserId ?? '',
-        transport: this.#transport,
-        secretKey: new Secret(this.secretKey.armored.reveal()),
-      },
+      sender: this.sender,
       messageUniqueId: randomBytes(20).toString('hex'),
       dateMs: now(),
       bodyText: '',

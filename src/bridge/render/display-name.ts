@@ -141,6 +141,38 @@ function nameBefore(userId: string, address: string): string {
   return open < 0 ? '' : userId.slice(0, open)
 }
 
+/**
+ * A sender with the text of its From line where that says something else than its key, as list mail does (CM message 8,
+ * trap 32): `Ann via List` alone when it ends in the key's own name, else behind that name.
+ */
+export function showSender(party: Party): ShownParty {
+  const shown = showParty(party)
+  const text = ownText(party)
+  if (text === undefined) return shown
+  const endsInName = shown.name !== '' && plainName(text).endsWith(` ${plainName(shown.name)}`)
+  const name = endsInName ? text : `${shown.name} (${text})`
+  return { ...shown, name: cleanName(name.trim()) }
+}
+
+/** What the From line says beside or instead of the key's user id; undefined when it says the same. */
+function ownText({ userId, headerText }: Party): string | undefined {
+  if (userId === undefined || headerText.trim() === '') return undefined
+  const [key, given] = [addressOfUserId(userId), addressOfUserId(headerText)]
+  const keyAddress = key.kind === 'address' ? key.address : ''
+  const address = given.kind === 'address' ? given.address : ''
+  const name = address === '' ? headerText : nameBefore(headerText, address)
+  const keyName = nameBefore(userId, keyAddress)
+  const isSame = address.toLowerCase() === keyAddress.toLowerCase()
+  if (isSame && plainName(name) === plainName(keyName)) return undefined
+  const text = cleanName(isSame || address === '' ? name : `${name} ${address}`)
+  return text === '' ? undefined : text
+}
+
+/** For comparing: a comment, case and blanks say nothing. */
+function plainName(name: string): string {
+  return cleanName(name.replace(/\([^()]*\)/g, ' ')).toLowerCase()
+}
+
 /** With an A-label domain; undefined when there is no ASCII form, which header fields must have. */
 export function asciiAddress(address: string): string | undefined {
   if (/^[!-~]+$/.test(address))
@@ -151,9 +183,12 @@ export function asciiAddress(address: string): string | undefined {
   return asciiAddress(`${sides.localPart}@${domain}`)
 }
 
-/** The mailbox of an address field; with `fingerprint` the 40 hex digits are the last word of its name (design 10). */
-export function encodeParty(party: Party, options: { readonly fingerprint: boolean }): string {
-  const { name, address } = showParty(party)
+/** The mailbox of an address field; `showsText` as `showSender`; with `fingerprint` the 40 hex digits are the last word of its name (design 10). */
+export function encodeParty(
+  party: Party,
+  options: { readonly fingerprint: boolean; readonly showsText?: boolean },
+): string {
+  const { name, address } = options.showsText === true ? showSender(party) : showParty(party)
   if (!options.fingerprint) return encodeMailbox(name, address)
   if (name === '') return encodeMailbox(party.keyId, address)
   const mailbox = encodeMailbox(name, address)

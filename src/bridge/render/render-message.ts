@@ -84,11 +84,13 @@ function uniqueId(message: MessageToRender): string {
 /** The bridge's fields, then the message's; `isKept` names those that the recipe brings itself. */
 function ownHeader(message: MessageToRender, isKept: (name: string) => boolean): string {
   const fingerprint = message.fingerprint === 'always' || message.verdict.reason !== 'verified'
+  // What an unverified From says stands for nobody, so it is not set beside the name of a key.
+  const showsText = message.verdict.reason === 'verified'
   const replyToIds = message.replyToIds
     .flatMap((id) => parseMessageIds(id))
     .filter((id) => /^[!-~]+$/.test(id))
   const fields: readonly (readonly [name: string, field: string])[] = [
-    ['From', encodeAddressField('From', [encodeParty(message.from, { fingerprint })])],
+    ['From', encodeAddressField('From', [encodeParty(message.from, { fingerprint, showsText })])],
     ['To', recipientsField('To', message.to)],
     ['Cc', message.cc.length === 0 ? '' : recipientsField('Cc', message.cc)],
     ['Bcc', message.ownBcc.length === 0 ? '' : recipientsField('Bcc', message.ownBcc)],

@@ -5,6 +5,7 @@ import {
   cleanName,
   encodeParty,
   showParty,
+  showSender,
 } from '../../../../src/bridge/render/display-name.ts'
 import { parseKeyId } from '../../../../src/cm/ids.ts'
 
@@ -104,5 +105,52 @@ describe('asciiAddress', () => {
     expect(asciiAddress('a,b@example.net')).toBeUndefined()
     expect(asciiAddress('"a"@example.net')).toBeUndefined()
     expect(asciiAddress('a@b@example.net')).toBe('a@b@example.net')
+  })
+})
+
+describe('From of a key that says something else of itself', () => {
+  const LIST = 'Test List <list@example.net>'
+  const shown = (userId: string | undefined, text: string) =>
+    encodeParty(party(userId, text), { fingerprint: true, showsText: true })
+
+  it.each([
+    [
+      'a list that names the author',
+      LIST,
+      `Ann Example via ${LIST}`,
+      `"Ann Example via Test List ${KEY}" <list@example.net>`,
+    ],
+    ['another name', LIST, 'Payroll <list@example.net>', `"Test List (Payroll) ${KEY}" <list@example.net>`],
+    [
+      'another address',
+      LIST,
+      'Test List <ceo@example.com>',
+      `"Test List (Test List ceo@example.com) ${KEY}" <list@example.net>`,
+    ],
+    ['no address', LIST, 'The Robot', `"Test List (The Robot) ${KEY}" <list@example.net>`],
+    ['a fingerprint', LIST, `Ann ${FAKE} via ${LIST}`, `"Ann … via Test List`],
+    ['the same', LIST, LIST, `"Test List ${KEY}" <list@example.net>`],
+    [
+      'the same without its comment',
+      'Bob (work) <bob@example.net>',
+      'Bob <Bob@example.net>',
+      `"Bob (work) ${KEY}" <bob@example.net>`,
+    ],
+    ['nothing', LIST, '', `"Test List ${KEY}" <list@example.net>`],
+  ])('%s', (_what, userId, text, expected) => {
+    const field = shown(userId, text)
+    if (text.includes(FAKE)) expect(field).not.toContain(FAKE)
+    else expect(field).toBe(expected)
+    expect(field).toContain(KEY)
+  })
+
+  it('keeps the key’s own name in front when the text is long', () => {
+    const { name } = showSender(party(LIST, `${'x'.repeat(300)} via ${LIST}`))
+    expect(name).toMatch(/^Test List \(x{50}/)
+  })
+
+  it('is not shown where nothing verified', () => {
+    const plain = encodeParty(party(LIST, `Ann via ${LIST}`), { fingerprint: true })
+    expect(plain).toBe(`"Test List ${KEY}" <list@example.net>`)
   })
 })
