@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { judgeDate } from '../cm/block-verdict.ts'
 import { type BlockKey, mailboxHash } from '../cm/ids.ts'
 import {
@@ -14,6 +15,9 @@ import type { BridgeContext } from './bridge-context.ts'
 import type { WorkJudge } from './bypass-tokens.ts'
 import { acceptedProofOfWork } from './own-announcement.ts'
 
+/** Records looked at before others get their turn: some 10 ms of a flooded mailbox. */
+const RECORDS_PER_TURN = 500
+
 /** A mailbox as a server gave it. */
 export interface Mailbox {
   readonly account: Account
@@ -29,12 +33,15 @@ export interface Mailbox {
  * New records that are for us: recipient, mailbox and age are checked, the first two of which the reference does not
  * (CM wire S8). Work below the demand is noted and makes the message Junk.
  */
-export function readMailbox(
+export async function readMailbox(
   context: Pick<BridgeContext, 'store' | 'clock'>,
   mailbox: Mailbox,
-): FoundAnnouncement[] {
+): Promise<FoundAnnouncement[]> {
   const found: FoundAnnouncement[] = []
+  let count = 0
   for (const record of mailboxRecords(mailbox.text)) {
+    count += 1
+    if (count % RECORDS_PER_TURN === 0) await nextTurn()
     const { announcement } = record
     const isOurs = isForUs(mailbox, announcement, context.clock.now())
     if (isOurs && !isKnown(context, mailbox.account, announcement))

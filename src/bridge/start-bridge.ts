@@ -4,7 +4,7 @@ import { createProofOfWorkSolver } from '../cm/proof-of-work-solver.ts'
 import { rememberVerdicts } from '../cm/workers/remember-verdicts.ts'
 import { createWorkerPool } from '../cm/workers/worker-pool.ts'
 import { createAccountMail } from '../store/account-mail.ts'
-import { announceRow, pollRow } from '../store/account-network-operations.ts'
+import { announceRow, oldPollRow, pollRow } from '../store/account-network-operations.ts'
 import { accountByLogin, isMailboxOf, listAccounts } from '../store/account-queries.ts'
 import { createCertificateMemory } from '../store/certificate-memory.ts'
 import type { AccountId } from '../store/ids.ts'
@@ -163,7 +163,10 @@ function createFrontEnds(parts: FrontEndParts): Omit<Bridge, 'reconcile' | 'clos
     keys: createKeyAdministration({ store, clock, randomBytes, onDue: enqueue }),
     async pollNow(login) {
       const account = accountByLogin(store.read, login)
-      if (account !== undefined) wake(pollRow(account.id))
+      if (account === undefined) return
+      wake(pollRow(account.id))
+      // Our CM server may be the one the account left.
+      wake(oldPollRow(account.id))
     },
   }
 }

@@ -145,7 +145,7 @@ function mailboxQuestion(context: BridgeContext, pass: Pass, prefix: string): Qu
       if (reply.kind === 'block') {
         const { account, judgeWork } = pass
         const mailbox = { account, judgeWork, server: session.hostPort, key, text: reply.text }
-        pass.announcements.push(...readMailbox(context, mailbox))
+        pass.announcements.push(...(await readMailbox(context, mailbox)))
       }
       return 'answered'
     },
