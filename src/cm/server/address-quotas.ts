@@ -8,6 +8,8 @@ const QUOTAS = {
   refusedLogins: { burst: 30, perSecond: 0.1 },
 } as const
 
+/** Refused connections that are told BUSY at a time: each may take its few seconds to close, and holds a place. */
+const MAX_EXPLAINED = 32
 /** Networks that are remembered; the one that came first goes first. */
 const MAX_NETWORKS = 10_000
 
@@ -27,6 +29,7 @@ export class AddressQuotas {
   readonly #networks = new Map<string, Network>()
   readonly #clock: Clock
   readonly #maxOpen: number
+  #explaining = 0
 
   /** `maxOpen`: connections one network may have open. */
   constructor(clock: Clock, maxOpen: number) {
@@ -43,6 +46,17 @@ export class AddressQuotas {
     network.open += 1
     return () => {
       network.open -= 1
+    }
+  }
+
+  /** Tells a refused connection so, unless too many are being told already. */
+  async explain(tell: () => Promise<void>): Promise<void> {
+    if (this.#explaining >= MAX_EXPLAINED) return
+    this.#explaining += 1
+    try {
+      await tell()
+    } finally {
+      this.#explaining -= 1
     }
   }
 

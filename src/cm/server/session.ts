@@ -19,8 +19,8 @@ const GREETING = 'CONFIDANT MAIL SERVER PROTOCOL 1'
 /** Speaks with one client until it leaves or has to go (CM wire 7). Throws only our own faults. */
 export async function serveCmConnection(channel: ByteChannel, context: CmServerContext): Promise<void> {
   const { quotas } = context
-  const leave = quotas === undefined ? () => undefined : quotas.enter(channel.remoteAddress)
-  if (leave === undefined) return refuseCmConnection(channel)
+  const leave = quotas?.enter(channel.remoteAddress)
+  if (quotas !== undefined && leave === undefined) return quotas.explain(() => refuseCmConnection(channel))
   const session = new CmServerSession(channel, context)
   try {
     await session.run()
@@ -28,7 +28,7 @@ export async function serveCmConnection(channel: ByteChannel, context: CmServerC
     // The peer hung up, was dropped for its silence, or failed at TLS: nobody is left to be told.
     if (!(error instanceof ChannelClosedError || error instanceof StartTlsError)) throw error
   } finally {
-    leave()
+    leave?.()
     session.finish()
   }
 }

@@ -71,6 +71,24 @@ describe('AddressQuotas', () => {
   })
 })
 
+describe('a refused connection', () => {
+  it('is told so, but only 32 at a time', async () => {
+    const quotas = new AddressQuotas(new ManualClock(), 1)
+    const slow = Promise.withResolvers<void>()
+    let told = 0
+    const tell = (): Promise<void> => {
+      told += 1
+      return slow.promise
+    }
+    const all = Array.from({ length: 40 }, () => quotas.explain(tell))
+    expect(told).toBe(32)
+    slow.resolve()
+    await Promise.all(all)
+    await quotas.explain(tell)
+    expect(told).toBe(33)
+  })
+})
+
 describe('S9: guessing keys', () => {
   it('S9: costs no more hashing after 30 refusals, while keys that were good before stay good', async () => {
     const clock = new ManualClock()
