@@ -10,13 +10,27 @@ import { MAX_CERTIFICATE_BYTES, MAX_CERTIFICATE_PACKETS, MAX_USER_IDS } from './
  */
 
 /** Packet tags of keys (RFC 9580 5). */
-export const TAG = { secretKey: 5, publicKey: 6, secretSubkey: 7, userId: 13, publicSubkey: 14 } as const
+export const TAG = {
+  secretKey: 5,
+  publicKey: 6,
+  secretSubkey: 7,
+  userId: 13,
+  publicSubkey: 14,
+  userAttribute: 17,
+} as const
 
 type Refused = { readonly kind: 'refused'; readonly reason: CertificateRefusal }
 
-/** `isNameUnreadable`: an id is not UTF-8, so that openpgp.js cannot check its self-signature (case K08). */
 export type CertificatePackets =
-  | { readonly kind: 'ok'; readonly bytes: Buffer; readonly isNameUnreadable: boolean }
+  | {
+      readonly kind: 'ok'
+      /** The key without its user attributes. */
+      readonly bytes: Buffer
+      /** A user id is not UTF-8, so that openpgp.js cannot check its self-signature (case K08). */
+      readonly isNameUnreadable: boolean
+      /** There were user attributes: photos, up to a quarter of a megabyte that nobody here looks at (case K14). */
+      readonly hadAttributes: boolean
+    }
   | Refused
 
 function refused(reason: CertificateRefusal): Refused {
@@ -112,7 +126,25 @@ export function readCertificatePackets(input: string | Uint8Array): CertificateP
     .map((packet) => decodeBlockText(packet.body))
   if (names.some((name) => name !== undefined && hasControlCharacter(name)))
     return refused('control-character')
-  return { kind: 'ok', bytes: unwrapped.bytes, isNameUnreadable: names.includes(undefined) }
+  const kept = withoutAttributes(packets)
+  return {
+    kind: 'ok',
+    bytes: Buffer.concat(kept.map(({ start, next }) => unwrapped.bytes.subarray(start, next))),
+    isNameUnreadable: names.includes(undefined),
+    hadAttributes: kept.length < packets.length,
+  }
+}
+
+/** Packets that begin a component of a key; what follows until the next one belongs to it (RFC 9580 10.1). */
+const COMPONENT_TAGS: ReadonlySet<number> = new Set(Object.values(TAG))
+
+/** Leaves out user attributes with their signatures; every other packet stays as it is. */
+function withoutAttributes(packets: readonly Packet[]): readonly Packet[] {
+  let isAttribute = false
+  return packets.filter(({ tag }) => {
+    if (COMPONENT_TAGS.has(tag)) isAttribute = tag === TAG.userAttribute
+    return !isAttribute
+  })
 }
 
 function unwrap(input: string | Uint8Array): Dearmored {

@@ -19,8 +19,10 @@ export interface Certificate {
   readonly canSign: Usability
   /** What its owner and correspondents should know, although it may be used. */
   readonly warnings: readonly CertificateWarning[]
-  /** ASCII armor, LF line ends. */
+  /** ASCII armor, LF line ends; without user attributes (photos). */
   readonly armored: string
+  /** The key had user attributes, which `armored` leaves out (case K14). */
+  readonly hadAttributes: boolean
 }
 
 export interface CertificateUserId {

@@ -124,6 +124,19 @@ export function parseKeyAnnouncement(text: string): KeyAnnouncementResult {
   return rejected(result.kind)
 }
 
+/**
+ * An announcement that was verified, with another form of the same key in it: for who keeps it and has no use for all
+ * of the key. Its signature no longer fits.
+ */
+export function withKeyBlock(text: string, keyBlock: string): string {
+  const lines = blockLines(text)
+  const begin = lines.indexOf(`- ${KEY_BEGIN}`)
+  const end = lines.indexOf(`- ${KEY_END}`, begin)
+  if (begin < 0 || end < 0) throw new Error('a key announcement has one key block')
+  const escaped = blockLines(keyBlock.trimEnd()).map((line) => (line.startsWith('-') ? `- ${line}` : line))
+  return `${[...lines.slice(0, begin), ...escaped, ...lines.slice(end + 1)].join('\n')}\n`
+}
+
 export interface NewKeyAnnouncement {
   readonly date: string
   readonly expires: string

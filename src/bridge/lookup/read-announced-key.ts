@@ -5,7 +5,7 @@ import {
   certificateAddresses,
 } from '../../cm/certificate.ts'
 import type { KeyId } from '../../cm/ids.ts'
-import type { KeyAnnouncement } from '../../cm/key-announcement.ts'
+import { type KeyAnnouncement, withKeyBlock } from '../../cm/key-announcement.ts'
 import type { WorkerPool } from '../../cm/workers/worker-pool.ts'
 import { lowerCaseAddress } from '../../mail/address.ts'
 import type { ContactRecord } from '../../store/contact-operations.ts'
@@ -43,7 +43,7 @@ export async function readAnnouncedKey(
   const announcedMs = verified.announcement.dateMs
   const problem = problemOf(keyId, verified.certificate) ?? repetitionOf(keyId, verified.announcement)
   if (problem !== undefined) return { ...unusable(problem, certificate), announcedMs }
-  const { primaryUserId, armored, expiresMs } = verified.certificate
+  const { primaryUserId, armored, expiresMs, hadAttributes } = verified.certificate
   if (primaryUserId === undefined) {
     const reason = `key ${keyId} has no valid user id`
     return { ...unusable({ keyId, reason, isKeysFault: true }, certificate), announcedMs }
@@ -52,7 +52,8 @@ export async function readAnnouncedKey(
     keyId,
     userId: primaryUserId,
     addresses: lowerCaseAddresses(verified.certificate),
-    announcement: text,
+    // A photo is neither looked at nor kept (case K14).
+    announcement: hadAttributes ? withKeyBlock(text, armored) : text,
     announcedMs,
     expiresMs,
   }

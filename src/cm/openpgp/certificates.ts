@@ -30,7 +30,8 @@ export async function parseCertificate(
   if (ids.length === 0) {
     return { kind: 'refused', reason: packets.isNameUnreadable ? 'user-id-encoding' : 'no-user-id' }
   }
-  return { kind: 'ok', certificate: await describeKey(key, ids, asOfMs) }
+  const certificate = await describeKey(key, ids, asOfMs)
+  return { kind: 'ok', certificate: { ...certificate, hadAttributes: packets.hadAttributes } }
 }
 
 /** The user ids with a valid self-signature, whichever of several signatures is the newest valid one. */
@@ -62,7 +63,7 @@ async function describeKey(
   key: openpgp.Key,
   ids: readonly CertifiedId[],
   nowMs: number,
-): Promise<Certificate> {
+): Promise<Omit<Certificate, 'hadAttributes'>> {
   const date = new Date(nowMs)
   const revoked = await key.isRevoked(undefined, undefined, date, FULL_SETTINGS)
   const expires = Number((await key.getExpirationTime(undefined, FULL_SETTINGS)) ?? Number.POSITIVE_INFINITY)
