@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { messageIdOf } from '../mail/message-id.ts'
 import type { AccountMailPolicy } from '../store/account-mail.ts'
 import type { PendingAppend } from '../store/append-sink.ts'
 import type { AccountId } from '../store/ids.ts'
@@ -44,7 +45,7 @@ async function findSubmission(
   append: PendingAppend,
 ): Promise<number | undefined> {
   const sinceMs = clock.now() - RESUBMISSION_WINDOW_MS
-  const { messageId } = append.index.envelope
+  const messageId = messageIdOf(append.index.envelope.messageId)
   if (messageId !== null) {
     const found = submissionByMessageId(store.read, accountId, { messageId, sinceMs })
     if (found !== undefined) return found

@@ -3,7 +3,7 @@ import { type Clock, duration } from '../base/clock.ts'
 import type { KeyId } from '../cm/ids.ts'
 import { isSameAddress, mailboxesNamed } from '../mail/address.ts'
 import { fieldsNamed, fieldValue } from '../mail/header.ts'
-import { parseMessageIds } from '../mail/message-id.ts'
+import { messageIdOf, parseMessageIds } from '../mail/message-id.ts'
 import type {
   MailFromCommand,
   RcptToCommand,
@@ -193,7 +193,8 @@ class Transaction implements SubmissionTransaction {
     const { options, account, login, command } = this.#context
     const { store } = options
     const [idField] = fieldsNamed(scanned.fields, 'Message-ID')
-    const messageId = idField === undefined ? null : (parseMessageIds(fieldValue(idField))[0] ?? null)
+    const idValue = idField === undefined ? '' : fieldValue(idField)
+    const [messageId = null] = parseMessageIds(idValue)
     const outcome = await store.write('acceptSubmission', {
       accountId: account.id,
       login,
@@ -209,7 +210,7 @@ class Transaction implements SubmissionTransaction {
       beginsMs: workBeginsMs(releaseMs, hasLogin(store.read, account.id), options.clock.now()),
       recipients,
       contacts: [...this.#recipients.flatMap((recipient) => recipient.found), ...this.#pinned],
-      ...clientCopies(store.read, account.id, messageId),
+      ...clientCopies(store.read, account.id, messageIdOf(idValue)),
     })
     if (outcome.kind === 'already-queued') return replies.alreadyQueued(outcome.outboundId)
     options.enqueue(outcome.due)

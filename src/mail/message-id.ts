@@ -8,3 +8,14 @@ export function parseMessageIds(value: string): readonly string[] {
   const ids = value.match(/<[^<>\s]+>/g) ?? []
   return ids.filter((id) => id.length <= MAX_MESSAGE_ID_CHARS).slice(-MAX_MESSAGE_IDS)
 }
+
+/**
+ * The Message-ID of a field's value as two copies of one message are compared by: its first id, else the whole text,
+ * since some programs leave out the `<>`; null when there is nothing.
+ */
+export function messageIdOf(value: string | null): string | null {
+  if (value === null) return null
+  const [id] = parseMessageIds(value)
+  const text = value.trim()
+  return id ?? (text === '' || text.length > MAX_MESSAGE_ID_CHARS ? null : text)
+}

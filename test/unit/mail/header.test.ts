@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { encodeAddressField, encodeMailbox, encodeTextField } from '../../../src/mail/encode-field.ts'
 import { decodeHeaderText } from '../../../src/mail/encoded-words.ts'
 import { fieldValue, filterHeader, firstValue, replaceFields, splitHeader } from '../../../src/mail/header.ts'
-import { parseMessageIds } from '../../../src/mail/message-id.ts'
+import { messageIdOf, parseMessageIds } from '../../../src/mail/message-id.ts'
 import { mailCase } from '../../support/mail-files.ts'
 
 const names = (header: string) => splitHeader(header).map((field) => field.name)
@@ -136,5 +136,21 @@ describe('message ids', () => {
     ['<a b@c> <>', []],
   ])('of %j are %j', (value, ids) => {
     expect(parseMessageIds(value)).toEqual(ids)
+  })
+})
+
+describe('messageIdOf', () => {
+  it.each([
+    ['<a@example.org>', '<a@example.org>'],
+    [' <a@example.org> (a comment)', '<a@example.org>'],
+    ['<a@example.org> <b@example.org>', '<a@example.org>'],
+    ['a@example.org', 'a@example.org'],
+    [' a@example.org ', 'a@example.org'],
+    ['<a b@example.org>', '<a b@example.org>'],
+    [' ', null],
+    [null, null],
+    ['x'.repeat(2000), null],
+  ])('of %j is %j', (value, id) => {
+    expect(messageIdOf(value)).toBe(id)
   })
 })
