@@ -45,7 +45,7 @@ export function decodeBlockText(bytes: Uint8Array): string | undefined {
 
 /** The lines of a block without line ends; CR is deleted anywhere, as every reader does (CM wire 1.5). */
 export function blockLines(text: string): string[] {
-  const lines = text.replaceAll('\r', '').split('\n')
+  const lines = (text.includes('\r') ? text.replaceAll('\r', '') : text).split('\n')
   if (lines.at(-1) === '') lines.pop()
   return lines
 }
@@ -68,7 +68,12 @@ export function parseHeaderLine(line: string): HeaderLine | undefined {
 
 /** The block's type: the first `Type` line decides, its value is case-sensitive (CM wire 2.1). */
 export function blockType(text: string): BlockType | undefined {
-  for (const line of blockLines(text)) {
+  return typeOfLines(blockLines(text))
+}
+
+/** As `blockType`, of a block that is in lines already. */
+export function typeOfLines(lines: readonly string[]): BlockType | undefined {
+  for (const line of lines) {
     const header = parseHeaderLine(line)
     if (header?.name === 'type') return TYPE_BY_VALUE.get(header.value)
   }

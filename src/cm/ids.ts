@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Brand } from '../base/brand.ts'
 
 /**
@@ -34,10 +34,13 @@ export function idBytes(id: string): Buffer {
   return Buffer.from(id, 'hex')
 }
 
-function sha1Hex(...parts: readonly (string | Uint8Array)[]): string {
-  const hash = createHash('sha1')
-  for (const part of parts) hash.update(part)
-  return hash.digest('hex')
+/** Of the parts in order; of one part without a copy. */
+function sha1Hex(first: string | Uint8Array, ...others: readonly (string | Uint8Array)[]): string {
+  const whole =
+    others.length === 0
+      ? first
+      : Buffer.concat([first, ...others].map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
+  return hash('sha1', whole, 'hex')
 }
 
 /** CM wire 1.1: SHA1(mailbox prefix || 20-byte key id). */
@@ -62,7 +65,7 @@ export function acknowledgmentId(secret: Uint8Array): AcknowledgmentId {
 
 /** CM wire 8.6: SHA1 of the concatenated binary data block keys, in order. */
 export function announcementId(dataBlocks: readonly BlockKey[]): AnnouncementId {
-  return sha1Hex(...dataBlocks.map(idBytes)) as AnnouncementId
+  return sha1Hex(Buffer.concat(dataBlocks.map(idBytes))) as AnnouncementId
 }
 
 /** CM wire 1.1: a key announcement lies under the fingerprint itself. */

@@ -57,8 +57,11 @@ function hexIds<Id>(values: readonly string[], parse: (text: string) => Id | und
   return values.map(parse).filter((id) => id !== undefined)
 }
 
-function readRecord(lines: readonly string[], messageHash: MessageHash): MessageAnnouncementRecord {
-  const fields = new HeaderFields(lines)
+function readRecord(
+  lines: readonly string[],
+  fields: HeaderFields,
+  messageHash: MessageHash,
+): MessageAnnouncementRecord {
   const kept = knownLines(lines, KNOWN_NAMES)
   const typed = kept.some((line) => /^type: /i.test(line)) ? kept : [TYPE_LINE, ...kept]
   return {
@@ -98,7 +101,7 @@ export function parseMessageAnnouncements(
     if (messageHash === undefined) continue
     if (fields.all('type', ANY_FORM).some((type) => type !== 'message-announcement'))
       return { kind: 'malformed' }
-    const record = readRecord(part, messageHash)
+    const record = readRecord(part, fields, messageHash)
     if (record.announcement.dataBlocks.length > MAX_DATA_BLOCKS) return { kind: 'too-large' }
     if (records.push(record) > MAX_RECORDS) return { kind: 'too-large' }
     part = []
@@ -128,7 +131,7 @@ function soundRecord(part: readonly string[]): MessageAnnouncementRecord | undef
   const messageHash = parseMessageHash(fields.last('messagehash', HEX_ID_FORM) ?? '')
   const isOfType = fields.all('type', ANY_FORM).every((type) => type === 'message-announcement')
   if (messageHash === undefined || !isOfType) return undefined
-  const record = readRecord(part, messageHash)
+  const record = readRecord(part, fields, messageHash)
   return record.announcement.dataBlocks.length > MAX_DATA_BLOCKS ? undefined : record
 }
 

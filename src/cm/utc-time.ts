@@ -7,8 +7,8 @@ const UTC_TIME = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}[Zz]$/
 export function parseUtcTime(text: string): number | undefined {
   if (!UTC_TIME.test(text)) return undefined
   const ms = Date.parse(text.toUpperCase())
-  // Date.parse takes 30 February for 2 March and 24:00:00 for midnight; the round trip does not.
-  return Number.isFinite(ms) && formatUtcTime(ms) === text.toUpperCase() ? ms : undefined
+  // Date.parse takes 30 February for 2 March and 24:00:00 for the next midnight: then the day is another one.
+  return new Date(ms).getUTCDate() === Number(text.slice(8, 10)) ? ms : undefined
 }
 
 /** The instant, cut to whole seconds, in CM's form. */

@@ -1,4 +1,4 @@
-import { blockLines, blockType, isForbiddenLine, MAX_ANNOUNCEMENT_TEXT_BYTES } from './block-text.ts'
+import { blockLines, isForbiddenLine, MAX_ANNOUNCEMENT_TEXT_BYTES, typeOfLines } from './block-text.ts'
 import { type BlockRules, type BlockVerdict, rejectedBlock } from './block-verdict.ts'
 import type { BlockKey } from './ids.ts'
 import { judgeAcknowledgment, judgeDataBlock, judgeMessageAnnouncements } from './judge-unsigned.ts'
@@ -23,11 +23,12 @@ export interface UnjudgedBlock extends BlockRules {
 export function validateUnsigned(block: UnjudgedBlock): BlockVerdict | 'key-announcement' | 'address-claim' {
   const { key, text } = block
   if (text.length > MAX_ANNOUNCEMENT_TEXT_BYTES) return rejectedBlock(undefined, key, 'too-large')
-  const type = blockType(text)
+  const lines = blockLines(text)
+  const type = typeOfLines(lines)
   if (type === undefined || (block.type !== undefined && block.type !== type)) {
     return rejectedBlock(type, key, 'type')
   }
-  if (blockLines(text).some(isForbiddenLine)) return rejectedBlock(type, key, 'forbidden-header')
+  if (lines.some(isForbiddenLine)) return rejectedBlock(type, key, 'forbidden-header')
   switch (type) {
     case 'data':
       return judgeDataBlock(key, { text, payload: block.payload ?? new Uint8Array() }, block)
