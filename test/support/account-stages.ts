@@ -3,9 +3,15 @@ import type { Clock } from '../../src/base/clock.ts'
 import { Secret } from '../../src/base/secret.ts'
 import { createAccountAdministration } from '../../src/bridge/account-administration.ts'
 import type { AccountSettingsRequest } from '../../src/bridge/bridge.ts'
-import { type BridgeContext, prepareBridgeDirectories } from '../../src/bridge/bridge-context.ts'
+import {
+  type BridgeContext,
+  type CmContext,
+  prepareBridgeDirectories,
+} from '../../src/bridge/bridge-context.ts'
+import { createCmKeyLookup } from '../../src/bridge/cm-key-lookup.ts'
 import { parseConfig } from '../../src/bridge/config.ts'
 import { silentLog } from '../../src/bridge/log.ts'
+import { lookupSettings } from '../../src/bridge/lookup/lookup-settings.ts'
 import { createAnnounceStage } from '../../src/bridge/stages/announce.ts'
 import { createFetchStage } from '../../src/bridge/stages/fetch.ts'
 import { createPollStage } from '../../src/bridge/stages/poll.ts'
@@ -59,7 +65,7 @@ export class AccountStages {
     const clock = realClock(() => time.nowMs)
     const directory = await createTempDirectory()
     const store = await openTestStore(directory.path, clock)
-    const config = parseConfig({})
+    const config = parseConfig({ lookup: { dns: false } })
     if (config.kind !== 'ok') throw new Error('no settings')
     const solver = createProofOfWorkSolver({ threads: 1 })
     const pool = createWorkerPool({ threads: 1, clock })
@@ -69,13 +75,12 @@ export class AccountStages {
       isolationKey: randomBytes(32),
     })
     const timeouts = { replyMs: REPLY_MS, storeMs: REPLY_MS, wholeReplyMs: REPLY_MS }
-    const context: BridgeContext = {
+    const base: CmContext = {
       store,
       clock,
       randomBytes,
       random: Math.random,
       log: silentLog,
-      lookup: { byAddress: nobodyAsked, byKeyId: nobodyAsked },
       solver,
       pool,
       cm: { ...cm, timeouts },
@@ -86,6 +91,7 @@ export class AccountStages {
       privateServers: [],
       postByProxy: [],
     }
+    const context = { ...base, lookup: createCmKeyLookup(base, lookupSettings(config.config)) }
     const endings = [
       () => cm.sessions.close(),
       () => solver.close(),
@@ -208,10 +214,6 @@ export class AccountStages {
   #administration() {
     return createAccountAdministration({ store: this.store, clock: this.clock, randomBytes, log: silentLog })
   }
-}
-
-function nobodyAsked(): Promise<never> {
-  return Promise.reject(new Error('no key is looked up here'))
 }
 
 export function hostPortOf({ port }: { readonly port: number }): string {
