@@ -181,7 +181,7 @@ function queueForPeer(
   changes: readonly Change[],
 ): void {
   if (replicateFor === undefined) return
-  const texts = type === 'data' ? [] : changes.map(({ record }) => record.text)
+  const texts = changes.map(({ record }) => record.text)
   queueReplica(tx, { type, key, userId: replicateFor, text: texts.join(RECORD_SEPARATORS[type]) })
 }
 

@@ -100,7 +100,7 @@ export interface ReplicaOfUpload {
   readonly type: BlockType
   readonly key: BlockKey
   readonly userId: string
-  /** Empty for data: it is read from the block store when it is sent. */
+  /** For data the header: what is sent is read from the block store then, but another Date is another entry. */
   readonly text: string
 }
 
