@@ -107,7 +107,7 @@ export async function startTestCmServer(options: TestCmServerOptions = {}): Prom
   }
 }
 
-/** A client that knows nothing of the protocol but lines and octets. Reads fail after five seconds. */
+/** A client that knows nothing of the protocol but lines and octets. Reads fail after fifteen seconds. */
 export class WireClient {
   /** What TLS came out as. */
   tls: TLSSocket | undefined
@@ -230,7 +230,7 @@ export class WireClient {
   }
 
   async #until(found: () => number): Promise<number> {
-    const deadline = AbortSignal.timeout(5000)
+    const deadline = AbortSignal.timeout(15_000)
     for (;;) {
       const position = found()
       if (position >= 0 || this.#ended) return position

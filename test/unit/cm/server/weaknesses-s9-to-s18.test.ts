@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { duration } from '../../../../src/base/clock.ts'
 import { DEFAULT_MAX_AGES } from '../../../../src/cm/block-verdict.ts'
-import { mailboxHash } from '../../../../src/cm/ids.ts'
+import { type BlockKey, mailboxHash, parseBlockKey } from '../../../../src/cm/ids.ts'
 import { AddressQuotas } from '../../../../src/cm/server/address-quotas.ts'
 import type { CmServerContext } from '../../../../src/cm/server/context.ts'
 import { serveCmConnection } from '../../../../src/cm/server/session.ts'
@@ -26,12 +26,14 @@ import {
   startPeopleServer,
 } from '../../../support/cm-people.ts'
 import {
+  textBlock,
   upload,
   wireAcknowledgment,
   wireAnnouncement,
   wireDataBlock,
   wireRecord,
 } from '../../../support/cm-wire-blocks.ts'
+import { vectorBytes } from '../../../support/vectors.ts'
 
 /** The weaknesses of the reference that concern a server, by their numbers in CM wire 10.2: we do not have them. */
 
@@ -158,6 +160,38 @@ describe('S14: what strangers learn', () => {
     const stranger = await plainClient(on)
     expect(await stranger.ask('PING')).toBe('PONG')
     expect(await stranger.get('SELFTEST')).toEqual(['PASS', 'EndBlock'])
+  })
+})
+
+describe('S15: keys of others', () => {
+  it('S15: a key announcement lies under its own fingerprint alone, and nothing unjudged comes from a DHT', async () => {
+    const nowMs = Date.parse('2025-01-20T10:00:00Z')
+    const bob = parseBlockKey('DA3F4E31AE4082ECF960B007EC8DACBE1CA9E289') as BlockKey
+    const victim = parseBlockKey('E6E73DF5920E7325F02029372AFA2D8EAD20D7FA') as BlockKey
+    const accounts = { BOBKEY0000000001: bob.toUpperCase(), VICTIMKEY0000001: victim.toUpperCase() }
+    const on = await startPeopleServer({ nowMs, accounts })
+    const text = vectorBytes('announcements/bob-server-nobypass.txt').toString('utf8')
+    for (const login of [`${bob} BOBKEY0000000001`, `${victim} VICTIMKEY0000001`]) {
+      const client = await loggedIn(on, login)
+      expect(await send(client, upload(textBlock(victim, text)))).toBe('DONE')
+      expect(await client.ask(`GET SERVER ${victim}`)).toBe('NOT FOUND')
+      expect(await client.ask(`GET ENTANGLED ${victim}`)).toBe('NOT FOUND')
+    }
+  })
+})
+
+describe('S16: hashes', () => {
+  it('S16: a payload that does not hash to the key is dropped, so that only a collision could take its place', async () => {
+    const on = await startPeopleServer()
+    const client = await asAlice(on)
+    const [honest, other] = [
+      wireDataBlock(Buffer.from('honest'), DATE_MS),
+      wireDataBlock(Buffer.from('other!'), NOW_MS),
+    ]
+    for (const block of [honest, { ...other, key: honest.key }]) {
+      expect(await send(client, upload(block))).toBe('DONE')
+    }
+    expect((await client.get(`GET SERVER ${honest.key}`)).at(-1)).toBe('honest')
   })
 })
 
