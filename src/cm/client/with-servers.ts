@@ -100,7 +100,7 @@ async function attemptServer<T>(
 ): Promise<AttemptOutcome<T>> {
   const { environment, judge, login: who } = request
   const place = { hostPort: encodeServerAddress(server), identity: identityOf(request) }
-  const kept = environment.sessions?.take(place, (session) => session.isAllowedBy(judge))
+  const kept = await environment.sessions?.take(place, (session) => session.isAllowedBy(judge))
   if (kept !== undefined) {
     const attempt = await useKept(kept, { request, place }, task)
     if (attempt !== undefined) return attempt
@@ -109,7 +109,7 @@ async function attemptServer<T>(
     const { host, port } = server
     const { isolation } = request
     const session = await connectCmServer({ host, port, judge, isolation }, environment)
-    environment.sessions?.add(session)
+    environment.sessions?.add(place, session)
     return await useSession(
       session,
       { request, place },
