@@ -3,12 +3,13 @@ import { endToEndBench } from './bench/end-to-end.ts'
 import { imapBench } from './bench/imap.ts'
 import { messageBench } from './bench/message.ts'
 import { proofOfWorkBench } from './bench/proof-of-work.ts'
+import { smallMessagesBench } from './bench/small-messages.ts'
 import { storeBench } from './bench/store.ts'
 import { formatTable } from './bench/table.ts'
 
 /** Measures what costs time, in about a minute. `BENCH=store` measures one thing; progress goes to standard error. */
 
-const BENCHES = [proofOfWorkBench, messageBench, storeBench, imapBench, endToEndBench]
+const BENCHES = [proofOfWorkBench, messageBench, storeBench, imapBench, endToEndBench, smallMessagesBench]
 
 const wanted = process.env.BENCH ?? ''
 const chosen = BENCHES.filter(({ name }) => wanted === '' || name === wanted)

@@ -1,51 +1,25 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { sleep } from '../../src/base/clock.ts'
-import { systemClock } from '../../src/net/system-clock.ts'
-import { awaitMessage, openImap, type Person, submit } from '../demo/people.ts'
-import { type RunningBridge, runVerb, startBridge } from '../demo/program.ts'
+import { awaitMessage, openImap } from '../demo/people.ts'
+import { type BridgePair, send, startBridgePair } from './bridge-pair.ts'
 import { type Bench, progress, type Row, timed } from './table.ts'
 import { withTempDirectory } from './temp-directory.ts'
 
 const MESSAGES = 20
-/** Milliseconds until the keys are announced, and between two looks. */
-const ANNOUNCE_TIME_MS = 60_000
-const ANNOUNCE_LOOK_MS = 200
-
-const SETTINGS = [
-  ...['smtp.port=0', 'smtp.tlsPort=0', 'imap.port=0', 'imap.tlsPort=0'],
-  ...['cmServer.enabled=true', 'cmServer.listen=127.0.0.1:0'],
-]
-
 /** From SMTP to INBOX of another person, through the whole bridge and a CM server inside it. */
 export const endToEndBench: Bench = {
   name: 'end-to-end',
   run: () =>
     withTempDirectory(async (directory) => {
       progress('end to end, starting a bridge with two accounts')
-      const bridge = await start(directory)
+      const pair = await startBridgePair(directory, { server: 'inside' })
       try {
-        return await measure(directory, bridge)
+        return await measure(pair)
       } finally {
-        await bridge.stop()
+        await pair.stop()
       }
     }),
 }
 
-async function start(directory: string): Promise<RunningBridge> {
-  const data = join(directory, 'data')
-  await mkdir(data, { mode: 0o700 })
-  const authFile = join(directory, 'auth.txt')
-  await writeFile(authFile, ['alice', 'bob'].map((name) => `undefined ${authKeyOf(name)}\n`).join(''))
-  const settings = [...SETTINGS, `cmServer.authFile=${authFile}`]
-  return startBridge(['--data', data, ...settings.flatMap((setting) => ['--set', setting])])
-}
-
-async function measure(directory: string, bridge: RunningBridge): Promise<Row[]> {
-  const data = join(directory, 'data')
-  const alice = await addPerson('alice', data, bridge)
-  const bob = await addPerson('bob', data, bridge)
-  await awaitAnnounced(data)
+async function measure({ alice, bob }: BridgePair): Promise<Row[]> {
   const inbox = await openImap(bob)
   const arrived = (count: number) => awaitMessage(inbox, 'INBOX', ({ seq }) => seq >= count)
   try {
@@ -80,39 +54,4 @@ async function measure(directory: string, bridge: RunningBridge): Promise<Row[]>
   } finally {
     await inbox.logout()
   }
-}
-
-async function addPerson(name: string, data: string, { ready }: RunningBridge): Promise<Person> {
-  const server = ready.cmServer[0]
-  if (server === undefined) throw new Error('the CM server does not listen')
-  const address = `${name}@example.org`
-  const flags = ['--server', `${server.host}:${server.port}`, '--auth-key', authKeyOf(name), '--data', data]
-  const added = await runVerb<{ keyId: string; appPassword: string }>(['account', 'add', address, ...flags])
-  return { name, address, keyId: added.keyId, password: added.appPassword, ready }
-}
-
-async function awaitAnnounced(data: string): Promise<void> {
-  interface Status {
-    readonly people: readonly { readonly announcedMs: number | null }[]
-  }
-  const deadlineMs = Date.now() + ANNOUNCE_TIME_MS
-  while (Date.now() < deadlineMs) {
-    const { people } = await runVerb<Status>(['status', '--data', data])
-    if (people.every(({ announcedMs }) => announcedMs !== null)) return
-    await sleep(systemClock, ANNOUNCE_LOOK_MS)
-  }
-  throw new Error('the accounts were not announced in time')
-}
-
-async function send(from: Person, to: Person, number: number): Promise<void> {
-  await submit(from, {
-    from: `${from.name} <${from.address}>`,
-    to: `${to.name} <${to.address}>`,
-    subject: `Message ${number}`,
-    text: 'Hello.\n',
-  })
-}
-
-function authKeyOf(name: string): string {
-  return name.toUpperCase().padEnd(32, '0')
 }

@@ -46,9 +46,12 @@ export interface RunningBridge {
   stop(): Promise<void>
 }
 
-/** Starts `cmbridge serve` and waits until it listens. */
-export async function startBridge(args: readonly string[]): Promise<RunningBridge> {
-  const child = spawn(process.execPath, [CMBRIDGE, 'serve', ...args, '--json'], {
+/** Starts `cmbridge serve`, or `cm-server`, which listens on `cmServer` only, and waits until it listens. */
+export async function startBridge(
+  args: readonly string[],
+  verb: 'serve' | 'cm-server' = 'serve',
+): Promise<RunningBridge> {
+  const child = spawn(process.execPath, [CMBRIDGE, verb, ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ready = await firstLine(child)
@@ -68,7 +71,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
   const lines = createInterface({ input: child.stdout })
   const line = once(lines, 'line').then(([text]) => String(text))
   const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`cmbridge serve ended with ${code} before it was ready`)
+    throw new Error(`the program ended with ${code} before it was ready`)
   })
   return Promise.race([line, ended])
 }
