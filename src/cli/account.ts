@@ -1,8 +1,11 @@
 import type { Command } from 'commander'
+import { registerAccountExport } from './account-export.ts'
+import { registerAccountImport } from './account-import.ts'
 import { registerAccountPassword } from './account-password.ts'
 import { registerAccountSet } from './account-set.ts'
 import { registerAccountShow } from './account-show.ts'
-import type { AccountAddArgs, AccountAddResult, AccountRemoveArgs } from './account-verbs.ts'
+import type { AccountAddArgs, AccountAddResult, AccountRemoveArgs, AccountSetArgs } from './account-verbs.ts'
+import { readAutoconfig } from './autoconfig.ts'
 import { type CliContext, type CommonFlags, printResult, settingsOf } from './context.ts'
 import { passphraseOf, readKeyFile } from './key-file.ts'
 import { readAccounts } from './read-accounts.ts'
@@ -16,6 +19,7 @@ interface AddFlags extends CommonFlags {
   readonly authKeyFile?: string
   readonly key?: string
   readonly passphraseFile?: string
+  readonly autoconfig?: string
 }
 
 /** `cmbridge account add|list|show|set|password|remove` */
@@ -30,6 +34,7 @@ export function registerAccount(program: Command, context: CliContext): void {
     .option('--auth-key-file <file>', 'the same from the first line of a file')
     .option('--key <file>', 'your OpenPGP secret key, as gpg exports it')
     .option('--passphrase-file <file>', 'its passphrase, in the first line; asked for on a terminal')
+    .option('--autoconfig <url|file>', 'servers and more from a document your provider gave you, over https')
     .action((address: string, _flags: unknown, command: Command) =>
       addAccount(context, command.optsWithGlobals<AddFlags>(), address),
     )
@@ -42,6 +47,8 @@ export function registerAccount(program: Command, context: CliContext): void {
   registerAccountShow(account, context)
   registerAccountSet(account, context)
   registerAccountPassword(account, context)
+  registerAccountImport(account, context)
+  registerAccountExport(account, context)
   account
     .command('remove <account>')
     .description('remove an account, its key and its mail from this bridge')
@@ -52,21 +59,29 @@ export function registerAccount(program: Command, context: CliContext): void {
 
 async function addAccount(context: CliContext, flags: AddFlags, address: string): Promise<void> {
   const key = flags.key === undefined ? undefined : readKeyFile('--key', flags.key)
+  const auto = flags.autoconfig === undefined ? undefined : await readAutoconfig(flags.autoconfig)
+  const authKey = secretFlag('--auth-key', flags.authKey, flags.authKeyFile)
   const args: AccountAddArgs = {
     address,
     displayName: flags.name ?? '',
-    servers: flags.server ?? [],
-    authKey: secretFlag('--auth-key', flags.authKey, flags.authKeyFile) ?? null,
+    servers: flags.server ?? auto?.servers ?? [],
+    authKey: (authKey === undefined ? auto?.authKey : authKey) ?? null,
     secretKeyArmor: key ?? null,
     passphrase: await passphraseOf(context, flags, key),
   }
   const result = (await runWritingVerb(context, flags, { verb: 'account add', args })) as AccountAddResult
+  if (auto?.further !== undefined) {
+    const further: AccountSetArgs = { account: result.address, ...auto.further }
+    await runWritingVerb(context, flags, { verb: 'account set', args: further })
+  }
   printResult(context, flags, {
-    json: result,
+    json: { ...result, ...(auto === undefined ? {} : { settings: auto.settings, notTaken: auto.notTaken }) },
     lines: [
       `account   ${result.address}`,
       `key       ${result.keyId}`,
       `password  ${result.appPassword}   (for your mail program; shown only now)`,
+      ...(auto?.settings ?? []).map((line) => `set       ${line}   (in your settings, for all accounts)`),
+      ...(auto?.notTaken ?? []).map((line) => `not taken ${line}`),
       'next      "cmbridge serve" if it does not run yet, and "cmbridge info" for the settings of your mail program',
     ],
   })

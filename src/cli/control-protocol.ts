@@ -18,8 +18,8 @@ export type ControlVerb = (args: unknown) => Promise<unknown>
 
 export type ControlVerbs = Readonly<Record<string, ControlVerb>>
 
-/** Octets of one line: an imported secret key (256 KiB at most) and room. */
-export const MAX_CONTROL_LINE_BYTES = 512 * 1024
+/** Octets of one line: an imported account's tokens (1 MiB at most), its secret keys (1 MiB) and room. */
+export const MAX_CONTROL_LINE_BYTES = 4 * 1024 * 1024
 /** Milliseconds a connection may be silent; making a large key or asking a slow server stays below. */
 export const CONTROL_IDLE_MS = 120_000
 

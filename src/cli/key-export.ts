@@ -7,11 +7,15 @@ import { CliError, misuse } from './cli-error.ts'
 import { type CliContext, type CommonFlags, printResult } from './context.ts'
 import { readPassphraseFile } from './key-file.ts'
 
-interface ExportFlags extends CommonFlags {
-  readonly secret?: boolean
+/** How a secret key is to be locked when it leaves. */
+export interface PassphraseFlags {
   readonly passphraseFile?: string
   /** commander's form of `--no-passphrase`. */
   readonly passphrase?: boolean
+}
+
+interface ExportFlags extends CommonFlags, PassphraseFlags {
+  readonly secret?: boolean
   readonly output?: string
 }
 
@@ -51,15 +55,18 @@ async function exportKey(context: CliContext, flags: ExportFlags, name: string):
   printResult(context, flags, { json: { written: flags.output }, lines: [`written to ${flags.output}`] })
 }
 
-/** The passphrase for a secret key that leaves; undefined only when its owner said so. */
-async function newPassphrase(context: CliContext, flags: ExportFlags): Promise<Secret<string> | undefined> {
+/** The passphrase for a secret key that leaves; undefined only when its owner said so. Throws CliError. */
+export async function newPassphrase(
+  context: CliContext,
+  flags: PassphraseFlags,
+): Promise<Secret<string> | undefined> {
   if (flags.passphraseFile !== undefined) {
     if (flags.passphrase === false) throw misuse('give --passphrase-file or --no-passphrase, not both')
     return new Secret(readPassphraseFile(flags.passphraseFile))
   }
   if (flags.passphrase === false) return undefined
   if (context.askSecret === undefined)
-    throw misuse('--secret: give --passphrase-file, or --no-passphrase if the file will be safe')
+    throw misuse('give --passphrase-file for the secret key, or --no-passphrase if the file will be safe')
   const first = await context.askSecret('new passphrase for the exported key: ')
   if (first === '') throw misuse('the passphrase is empty: --no-passphrase exports without one')
   if ((await context.askSecret('once more: ')) !== first) throw misuse('these were two different passphrases')

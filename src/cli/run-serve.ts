@@ -14,6 +14,7 @@ import { CliError, exitCode } from './cli-error.ts'
 import { contactVerbs } from './contact-verbs.ts'
 import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './context.ts'
 import { startControlServer } from './control-server.ts'
+import { importVerbs } from './import-verbs.ts'
 import { instanceId, lockInstallation, openCertificates } from './installation.ts'
 import { keyVerbs } from './key-verbs.ts'
 import { createLog } from './log.ts'
@@ -111,6 +112,7 @@ async function compose(
   const verbs = {
     ...accountVerbs(bridge.accounts),
     ...keyVerbs(bridge.keys),
+    ...importVerbs({ store, clock, accounts: bridge.accounts, keys: bridge.keys }),
     ...certificateVerbs(store),
     ...contactVerbs(bridge.contacts),
     addresses: async () => addresses,

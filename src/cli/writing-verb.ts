@@ -14,6 +14,7 @@ import { type CliContext, type CommonFlags, dataDirectory, settingsOf } from './
 import { askRunningBridge } from './control-client.ts'
 import type { ControlRequest, ControlVerbs } from './control-protocol.ts'
 import { heldMessage } from './held-message.ts'
+import { importVerbs } from './import-verbs.ts'
 import { makeDataDirectory } from './installation.ts'
 import { keyVerbs } from './key-verbs.ts'
 import { idleCmServer } from './own-cm-server.ts'
@@ -64,6 +65,7 @@ export async function runWritingVerb(
         const verbs: ControlVerbs = {
           ...accountVerbs(accounts),
           ...keyVerbs(keys),
+          ...importVerbs({ store, clock, accounts, keys }),
           ...certificateVerbs(store),
           ...contactVerbs(contacts),
         }
