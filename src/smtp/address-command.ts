@@ -67,6 +67,12 @@ function checkHold({ HOLDFOR: holdFor, HOLDUNTIL: holdUntil }: EsmtpParameters):
   }
 }
 
+/** The line of EHLO: the longest hold in seconds, and the same as a date (RFC 4865 4). */
+export function futureReleaseFeature(nowMs: number): string {
+  const latest = new Date(nowMs + MAX_HOLD_SECONDS * 1000).toISOString()
+  return `FUTURERELEASE ${MAX_HOLD_SECONDS} ${latest.replace(/\.\d+Z$/, 'Z')}`
+}
+
 const HOLD_UNTIL = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/i
 
 function untilMs(date: string): number | undefined {

@@ -8,12 +8,13 @@ import {
   checkMailParameters,
   checkRcptParameters,
   cleanHelloName,
+  futureReleaseFeature,
   mailFromCommand,
   rcptToCommand,
 } from './address-command.ts'
 import { MAX_HELLO_NAME_BYTES, type SmtpLimits } from './limits.ts'
 import { MessageContent } from './message-content.ts'
-import { MAX_HOLD_SECONDS, type SmtpReply, type Submission } from './port.ts'
+import type { SmtpReply, Submission } from './port.ts'
 import { parseReplyText, REPLIES, replyLines, replyText, SmtpReplyError } from './reply.ts'
 import { type SmtpLog, SubmissionDialog } from './submission-dialog.ts'
 
@@ -128,7 +129,7 @@ class SubmissionConnection extends SMTPConnection {
 
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     if (Array.isArray(data)) {
-      const features = data.toSpliced(-1, 0, this.#futureRelease())
+      const features = data.toSpliced(-1, 0, futureReleaseFeature(this.#context.clock.now()))
       super.send(
         code,
         this.#mayAuthenticate() ? features : features.filter((line) => !line.startsWith('AUTH ')),
@@ -152,12 +153,6 @@ class SubmissionConnection extends SMTPConnection {
     // RFC 4954 6 has 5.7.11 for it; the package says 5.7.0.
     if (code === 538) return { replyCode: code, enhancedStatusCode: '5.7.11', text }
     return parseReplyText(code, text)
-  }
-
-  /** RFC 4865 4: the longest interval in seconds, and the same as a date. */
-  #futureRelease(): string {
-    const latest = new Date(this.#context.clock.now() + MAX_HOLD_SECONDS * 1000).toISOString()
-    return `FUTURERELEASE ${MAX_HOLD_SECONDS} ${latest.replace(/\.\d+Z$/, 'Z')}`
   }
 
   #mayAuthenticate(): boolean {
