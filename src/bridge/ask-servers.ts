@@ -12,10 +12,10 @@ export interface Question {
   /** For people, in `status`; unique in a list. */
   readonly name: string
   /**
-   * `refused`: this server does not do it or does not have it, another one may; `stop`: nothing more is to be asked.
-   * Throws CmProtocolError.
+   * `refused`: this server does not do it; `missing`: it does not have it; another one may. `stop`: nothing more is to
+   * be asked. Throws CmProtocolError.
    */
-  ask(session: CmSession): Promise<'answered' | 'refused' | 'stop'>
+  ask(session: CmSession): Promise<'answered' | 'refused' | 'missing' | 'stop'>
 }
 
 export interface AskOutcome {
@@ -54,7 +54,7 @@ export async function askServers(
 
 class Asking {
   readonly #open: Map<string, Question>
-  /** By server, then question. */
+  /** How often each question was put, by `host:port`. */
   readonly #tries = new Map<string, Map<string, number>>()
   readonly #brokenInARow = new Map<string, number>()
   readonly #answering = new Set<string>()
@@ -67,28 +67,41 @@ class Asking {
 
   async ask(session: CmSession): Promise<ServerAttempt<void>> {
     const { hostPort } = session
-    const tries = this.#tries.get(hostPort) ?? new Map<string, number>()
-    this.#tries.set(hostPort, tries)
     let reason: ServerFailure['reason'] = 'malformed-reply'
     for (const question of [...this.#open.values()]) {
-      const broken = this.#brokenInARow.get(hostPort) ?? 0
-      const tried = tries.get(question.name) ?? 0
-      if (tried >= MAX_TRIES || broken >= MAX_BROKEN_IN_A_ROW) continue
-      // Noted before: a question that breaks the connection does not come back here.
-      this.asked += 1
-      tries.set(question.name, tried + 1)
-      this.#brokenInARow.set(hostPort, broken + 1)
+      if (!this.#mayAsk(hostPort, question.name)) continue
+      this.#noteAsked(hostPort, question.name)
       const answer = await question.ask(session)
+      if (answer === 'stop') return { kind: 'done', value: undefined }
       this.#brokenInARow.set(hostPort, 0)
       this.#answering.add(hostPort)
-      if (answer === 'stop') return { kind: 'done', value: undefined }
-      if (answer === 'answered') this.#open.delete(question.name)
-      else {
-        tries.set(question.name, MAX_TRIES)
-        reason = 'not-found'
+      if (answer === 'answered') {
+        this.#open.delete(question.name)
+        continue
       }
+      this.#triesAt(hostPort).set(question.name, MAX_TRIES)
+      reason = answer === 'missing' ? 'not-found' : 'refused'
     }
     return this.#open.size === 0 ? { kind: 'done', value: undefined } : { kind: 'next', reason }
+  }
+
+  #mayAsk(hostPort: string, name: string): boolean {
+    const tries = this.#triesAt(hostPort).get(name) ?? 0
+    return tries < MAX_TRIES && (this.#brokenInARow.get(hostPort) ?? 0) < MAX_BROKEN_IN_A_ROW
+  }
+
+  /** Before it goes out: a question that breaks the connection does not come back here. */
+  #noteAsked(hostPort: string, name: string): void {
+    this.asked += 1
+    const tries = this.#triesAt(hostPort)
+    tries.set(name, (tries.get(name) ?? 0) + 1)
+    this.#brokenInARow.set(hostPort, (this.#brokenInARow.get(hostPort) ?? 0) + 1)
+  }
+
+  #triesAt(hostPort: string): Map<string, number> {
+    const tries = this.#tries.get(hostPort) ?? new Map<string, number>()
+    this.#tries.set(hostPort, tries)
+    return tries
   }
 
   outcome(failures: readonly ServerFailure[]): AskOutcome {

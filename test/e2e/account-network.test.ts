@@ -35,8 +35,8 @@ async function announcedAt(server: TestCmServer) {
   if (stored === undefined) return undefined
   const parsed = parseKeyAnnouncement(stored)
   if (parsed.kind !== 'ok') throw new Error(parsed.reason)
-  const { dateMs, mailboxPrefixes, senderProofOfWork, transport } = parsed.announcement
-  return { dateMs, mailboxPrefixes, senderProofOfWork, transport }
+  const { dateMs, mailboxPrefixes, senderProofOfWork, transport, bypassTokenAccepted } = parsed.announcement
+  return { dateMs, mailboxPrefixes, senderProofOfWork, transport, bypassTokenAccepted }
 }
 
 const hasClaim = async (server: TestCmServer) =>
@@ -173,6 +173,17 @@ describe('the announcement', () => {
     stages.advance(6 * duration.day)
     expect(await stages.announce()).toMatchObject(OK)
     expect((await announcedAt(server))?.dateMs).toBeGreaterThan(first?.dateMs ?? Number.POSITIVE_INFINITY)
+  })
+
+  it('says since when tokens are taken, only when they are', async () => {
+    const server = await stages.startServer()
+    await stages.addAlice(server)
+    await stages.announce()
+    expect((await announcedAt(server))?.bypassTokenAccepted).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+    stages.advance(duration.minute)
+    await stages.set({ usesBypassTokens: false })
+    await stages.announce()
+    expect((await announcedAt(server))?.bypassTokenAccepted).toBeUndefined()
   })
 
   it('of two changes in one second is the later one in the end', async () => {

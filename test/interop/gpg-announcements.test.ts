@@ -44,6 +44,7 @@ describe.skipIf(!hasGpg)('GnuPG', () => {
         transport: { kind: 'servers', servers: [{ host: 'mx.example.org', port: 8081 }] },
         mailboxPrefixes: ['0'],
         senderProofOfWork: { bits: 24, matches: 2 },
+        bypassTokenAccepted: '2026-11-24T00:00:00Z',
       },
       maker,
     )

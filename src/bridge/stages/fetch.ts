@@ -121,7 +121,7 @@ function blockQuestion(
       if (stage.signal.aborted || fetching.bytes > MAX_CIPHERTEXT_BYTES) return 'stop'
       await requireDiskRoom(context.directories.inbound, MAX_SERVER_PAYLOAD_BYTES)
       const reply = await session.getData(key, inboundBlockPath(context, message.id, position))
-      if (reply.kind !== 'data') return 'refused'
+      if (reply.kind !== 'data') return reply.kind === 'refused' ? 'refused' : 'missing'
       const { lease } = stage
       // The last one is marked with the end of the fetch: one commit for a message of one block, which most are.
       const held =
