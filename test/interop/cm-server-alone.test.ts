@@ -1,9 +1,11 @@
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createCmServerCertificate } from '../../src/net/certificates.ts'
 import { WireClient } from '../support/cm-server-support.ts'
+import { upload, wireAcknowledgment } from '../support/cm-wire-blocks.ts'
 import { cmbridge } from '../support/command-line.ts'
 import { type Served, startServe } from '../support/serve.ts'
 
@@ -51,6 +53,42 @@ describe('cm-server', () => {
     expect(await administrator.closed()).toBe('')
     administrator.destroy()
     expect(await ended).toBe(0)
+  }, 40_000)
+
+  it('hands what it stores, and its accounts, to the server of its settings', async () => {
+    const peerData = join(data, 'peer')
+    mkdirSync(peerData)
+    writeFileSync(join(peerData, 'auth.txt'), 'replication PEERKEY000000001\n')
+    const given = await createCmServerCertificate({ names: ['peer.example.org'], nowMs: Date.now() })
+    writeFileSync(join(peerData, 'cm-server.pem'), given.certificatePem)
+    writeFileSync(join(peerData, 'cm-server.key'), given.privateKeyPem, { mode: 0o600 })
+    const peer = await startServe(['--data', peerData, 'cm-server', '--listen', '127.0.0.1:0'])
+    writeFileSync(join(data, 'auth.txt'), 'administrator ADMINKEY00000001\n')
+    writeFileSync(join(data, 'peer.key'), 'PEERKEY000000001\n', { mode: 0o600 })
+    const served = await start(
+      '--replicate-to',
+      `127.0.0.1:${peer.ready.cmServer[0]!.port}`,
+      '--replication-key',
+      join(data, 'peer.key'),
+      '--replication-certificate',
+      new X509Certificate(given.certificatePem).fingerprint,
+    )
+    const administrator = await secure(served)
+    expect(await administrator.ask('LOGIN administrator ADMINKEY00000001')).toBe('DONE')
+    expect(await administrator.ask(`ADDLOGIN ${ALICE} NEWKEY0001`)).toBe('DONE')
+    const block = wireAcknowledgment(randomBytes(20), Date.now())
+    administrator.send(upload(block))
+    expect(await administrator.line()).toBe('DONE')
+    expect(await administrator.ask('QUIT')).toBe('GOODBYE')
+    administrator.destroy()
+    const atPeer = async (): Promise<string> => {
+      const client = await secure(peer)
+      const login = await client.ask(`LOGIN ${ALICE} NEWKEY0001`)
+      const [found = ''] = login === 'DONE' ? await client.get(`GET SERVER ${block.key}`) : [login]
+      client.destroy()
+      return found
+    }
+    await expect.poll(atPeer, { timeout: 20_000, interval: 500 }).toBe('Type: acknowledgment')
   }, 40_000)
 
   it('shows the certificate that lies in its directory', async () => {
