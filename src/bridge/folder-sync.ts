@@ -14,8 +14,8 @@ import { deliveredAnnouncements, type InboundMessage, pendingInbound } from '../
 import type { BridgeContext } from './bridge-context.ts'
 
 /**
- * What a reference client of the same account did, as changes of our mailboxes (CM message 7). Folders of its own,
- * drafts, colours and what it sent are left alone; nothing is ever removed for good.
+ * What a reference client of the same account did, as changes of our mailboxes (CM message 7). Folders of its own, drafts
+ * and colours are left alone; nothing is ever removed for good.
  */
 
 /** A change may be about mail that is being fetched still; longer than this nothing is waited for. */
@@ -29,12 +29,19 @@ const MAILBOXES: Readonly<Record<string, SyncedMailbox>> = {
 }
 const UNREAD = 'New Messages'
 
-/** The changes a folder-sync message asks for, about messages that are here. Never fails for what it holds. */
-export async function readSyncedChanges(
+export interface SyncedRecords {
+  /** Changes of messages that are here, and tokens. */
+  readonly changes: readonly SyncedChange[]
+  /** Ids of messages the other client sent; their contents lie beside the records. */
+  readonly sentIds: readonly string[]
+}
+
+/** What a folder-sync message says. Never fails for what it holds. */
+export async function readSyncedRecords(
   context: Pick<BridgeContext, 'store' | 'log'>,
   message: InboundMessage,
   opened: OpenedMessage,
-): Promise<readonly SyncedChange[]> {
+): Promise<SyncedRecords> {
   const log = parseFolderSyncLog(await readLog(opened))
   const delivered = deliveredAnnouncements(context.store.read, message.accountId)
   const changes = log.records.flatMap((record) => toChange(record, delivered))
@@ -42,7 +49,8 @@ export async function readSyncedChanges(
   if (ignoredCount > 0 || isCut) {
     context.log.warn({ inboundId: message.id, ignoredCount, isCut }, 'a folder-sync message was read in part')
   }
-  return changes
+  const sentIds = log.records.flatMap((record) => (record.name === 'SendMsg' ? [record.id] : []))
+  return { changes, sentIds }
 }
 
 async function readLog(opened: OpenedMessage): Promise<Uint8Array> {

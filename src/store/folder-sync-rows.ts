@@ -1,11 +1,13 @@
 import type { AnnouncementId } from '../cm/ids.ts'
 import type { Uid } from '../imap/port.ts'
+import type { MessageDraft } from './blob-rows.ts'
 import { keepBypassSecret, type NewBypassSecret } from './bypass-operations.ts'
 import { changeFlags } from './flag-columns.ts'
 import type { AccountId } from './ids.ts'
 import { findMailbox } from './mailbox-rows.ts'
-import { changeMessageFlags, copyMessages, deleteMessages } from './message-rows.ts'
+import { changeMessageFlags, copyMessages, deleteMessages, insertMessage } from './message-rows.ts'
 import type { WriteTransaction } from './operation.ts'
+import { SENT } from './sent-copy.ts'
 
 /** Mailboxes between which another client of the account may move mail: what it does elsewhere is its own affair. */
 export type SyncedMailbox = 'INBOX' | 'Archive' | 'Trash'
@@ -15,6 +17,32 @@ export type SyncedChange =
   | { readonly kind: 'seen' | 'unseen'; readonly announcementId: AnnouncementId }
   | { readonly kind: 'file'; readonly announcementId: AnnouncementId; readonly to: SyncedMailbox }
   | { readonly kind: 'token'; readonly secret: NewBypassSecret }
+
+/** A message that another client of the account sent. */
+export interface SyncedSentCopy {
+  readonly message: MessageDraft
+  readonly messageUniqueId: string
+  readonly messageId: string
+  /** Milliseconds since 1970. */
+  readonly sentMs: number
+}
+
+/** Puts them into Sent, each once: its MessageUniqueId tells whether it is there. */
+export function insertSentCopies(
+  tx: WriteTransaction,
+  accountId: AccountId,
+  copies: readonly SyncedSentCopy[],
+): void {
+  const mailbox = findMailbox(tx, accountId, SENT)
+  if (mailbox === undefined) return
+  for (const { message, messageUniqueId, messageId, sentMs } of copies) {
+    const { changes } = tx
+      .sql('INSERT OR IGNORE INTO message_ids (account_id, message_unique_id, message_id) VALUES (?, ?, ?)')
+      .run(accountId, messageUniqueId, messageId)
+    if (changes === 0) continue
+    insertMessage(tx, { mailbox, content: message, flags: ['\\Seen'], internalDateMs: sentMs })
+  }
+}
 
 const SOURCES: Readonly<Record<SyncedMailbox, readonly SyncedMailbox[]>> = {
   Trash: ['INBOX', 'Archive'],

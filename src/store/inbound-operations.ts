@@ -3,7 +3,12 @@ import type { Flag } from '../mail/flags.ts'
 import { type BlobDraft, type MessageDraft, retainDraft } from './blob-rows.ts'
 import { keepBypassSecret, type NewBypassSecret } from './bypass-operations.ts'
 import { type ContactRecord, pinContact, upsertContact } from './contact-operations.ts'
-import { applySyncedChanges, type SyncedChange } from './folder-sync-rows.ts'
+import {
+  applySyncedChanges,
+  insertSentCopies,
+  type SyncedChange,
+  type SyncedSentCopy,
+} from './folder-sync-rows.ts'
 import type { AccountId } from './ids.ts'
 import type { MailPlace } from './inbound-queries.ts'
 import { findMailbox } from './mailbox-rows.ts'
@@ -69,6 +74,7 @@ export type InboundEnd =
       readonly kind: 'hide'
       readonly acknowledgment: AcknowledgmentPost | null
       readonly changes: readonly SyncedChange[]
+      readonly sentCopies: readonly SyncedSentCopy[]
     }
   | { readonly kind: 'quarantine' }
   | { readonly kind: 'expire' }
@@ -217,6 +223,7 @@ export const inboundOperations = {
     }
     if (end.kind === 'hide') {
       applySyncedChanges(tx, accountId, end.changes)
+      insertSentCopies(tx, accountId, end.sentCopies)
       setState(tx, inboundId, { state: 'hidden', reason, fingerprint })
       return { kind: 'ok', due: scheduleAcknowledgment(tx, accountId, end.acknowledgment) }
     }

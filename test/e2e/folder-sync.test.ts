@@ -5,7 +5,7 @@ import { openStoreForReading } from '../../src/store/open-store.ts'
 import { eventually, Household } from '../support/bridge-household.ts'
 import { cmbridge } from '../support/command-line.ts'
 import { ForeignClient } from '../support/foreign-client.ts'
-import { awaitMessage, listMailbox, withImap } from '../support/mail-program.ts'
+import { awaitMessage, fieldValues, listMailbox, withImap } from '../support/mail-program.ts'
 import { hasProgram } from '../support/programs.ts'
 import { CALLING_RECORD, framed, pickled } from '../support/sync-pickles.ts'
 
@@ -25,7 +25,10 @@ describe.skipIf(!hasProgram('redis-server'))('folder-sync messages', () => {
   afterAll(() => household.stop())
 
   /** Posts the records as the other client does, and waits until they are applied or hidden. */
-  const sync = async (records: readonly Record[], changes: { readonly subject?: string } = {}) => {
+  const sync = async (
+    records: readonly Record[],
+    changes: { readonly subject?: string; readonly files?: readonly { name: string; bytes: Buffer }[] } = {},
+  ) => {
     const hidden = () => household.rows(`SELECT 1 FROM inbound_announcements WHERE state = 'hidden'`).length
     const before = hidden()
     const log = Buffer.concat([
@@ -33,7 +36,7 @@ describe.skipIf(!hasProgram('redis-server'))('folder-sync messages', () => {
       ...records.map((one) => framed(pickled(one))),
     ])
     const subject = changes.subject ?? `_FOLDER_SYNC_MESSAGE_${other.keyId.toUpperCase()}`
-    const attachments = [{ name: 'sendlog.dat', bytes: log }]
+    const attachments = [{ name: 'sendlog.dat', bytes: log }, ...(changes.files ?? [])]
     await other.send({ to: 'alice', subject, text: 'Internal.\n', message: { attachments } })
     if (changes.subject === undefined) await eventually('it is hidden', () => hidden() > before)
   }
@@ -131,6 +134,54 @@ describe.skipIf(!hasProgram('redis-server'))('folder-sync messages', () => {
     expect(flags).toContain('$CMVerified')
   })
 
+  it('bring what the other client sent, once', async () => {
+    const [sentId, uniqueId] = ['5a'.repeat(20), '6b'.repeat(20)]
+    const shown = [`T:Dora <dora@example.net> ${dora.keyId}`, `B:Eve <eve@example.net> ${'e5'.repeat(20)}`]
+    const tuple = [
+      [],
+      shown,
+      ['/home/alice/plan.pdf'],
+      null,
+      null,
+      'Sent there',
+      'Hello Dora.\n',
+      null,
+      null,
+      '2026-11-25T09:38:52Z',
+    ]
+    const header = [
+      `From: alice <alice@example.org> ${other.keyId}`,
+      `To: Dora <dora@example.net> ${dora.keyId}`,
+      `MessageUniqueId: ${uniqueId}`,
+      'Subject: Sent there',
+      'Date: 2026-11-25T09:39:00Z',
+      `AnnounceBlock: ${'7c'.repeat(20)}`,
+    ]
+    const files = [
+      { name: sentId.toUpperCase(), bytes: pickled(tuple) },
+      { name: `${sentId.toUpperCase()}.HDR`, bytes: Buffer.from(`${header.join('\n')}\n`) },
+    ]
+    const records = [['SendMsg', Buffer.from(sentId, 'hex')]]
+    await sync(records, { files })
+    await sync(records, { files })
+    const [copy, ...others] = await find('Sent', 'Sent there')
+    expect(others).toEqual([])
+    const source = copy?.source ?? Buffer.alloc(0)
+    expect(copy?.flags.has('\\Seen')).toBe(true)
+    expect(fieldValues(source, 'Message-ID')).toEqual([`<${uniqueId}@cm.invalid>`])
+    expect(fieldValues(source, 'From').join()).toContain('<alice@example.org>')
+    expect(fieldValues(source, 'To').join()).toContain('<dora@example.net>')
+    expect(fieldValues(source, 'Date')).toEqual(['Wed, 25 Nov 2026 09:39:00 +0000'])
+    expect(source.toString()).toContain('Hello Dora.')
+    expect(source.toString().replaceAll('\r\n', '')).toContain('attachments that are not here.txt')
+    expect(decodedAttachment(source)).toContain('which has these files:\r\n\r\nplan.pdf\r\n')
+    // Without its header the saved message itself is all there is.
+    const bare = { name: '8d'.repeat(20).toUpperCase(), bytes: pickled(tuple.with(5, 'Sent bare')) }
+    await sync([['SendMsg', Buffer.from(bare.name, 'hex')]], { files: [bare] })
+    const [second] = await find('Sent', 'Sent bare')
+    expect(fieldValues(second?.source ?? Buffer.alloc(0), 'Bcc').join()).toContain('eve@example.net')
+  })
+
   it('of somebody else, or with another subject, are ordinary mail', async () => {
     const id = await receive('Still here')
     const log = framed(pickled(['AddMsg', deleted, id]))
@@ -169,3 +220,11 @@ describe.skipIf(!hasProgram('redis-server'))('folder-sync messages', () => {
     }
   }
 })
+
+/** The content of the only part in base64. */
+function decodedAttachment(source: Buffer): string {
+  const text = source.toString('latin1')
+  const part = text.slice(text.indexOf('Content-Transfer-Encoding: base64'))
+  const body = part.slice(part.indexOf('\r\n\r\n') + 4, part.indexOf('\r\n--'))
+  return Buffer.from(body, 'base64').toString()
+}

@@ -17,11 +17,12 @@ import type { AcknowledgmentPost, InboundEnd } from '../../store/inbound-operati
 import { type InboundMessage, inboundMessage } from '../../store/inbound-queries.ts'
 import type { NoticeDraft } from '../../store/report-operations.ts'
 import { type BridgeContext, removeDirectory, requireAccount } from '../bridge-context.ts'
-import { mustWaitForOthers, readSyncedChanges } from '../folder-sync.ts'
+import { mustWaitForOthers, readSyncedRecords, type SyncedRecords } from '../folder-sync.ts'
 import { collisionNotices, unreadableNotice } from '../inbound-notices.ts'
 import { type JudgedInbound, judgeInbound } from '../judge-inbound.ts'
 import { renderInbound } from '../render-inbound.ts'
 import { keepContainer } from '../signed-forward.ts'
+import { renderSentCopies } from '../synced-sent.ts'
 import type { Stage, StageContext } from '../worker.ts'
 import { inboundBlockPath, inboundDirectory } from './fetch.ts'
 
@@ -172,13 +173,21 @@ async function hide(decoding: Decoding, judged: JudgedInbound): ReturnType<Stage
   if (appliesFolderSync && mustWaitForOthers(context, message)) {
     return { kind: 'retry', reason: 'mail announced before it comes first', delayMs: ASK_AGAIN_MS }
   }
-  const end: InboundEnd = {
-    kind: 'hide',
-    acknowledgment: await acknowledgmentOf(decoding, judged),
-    changes: appliesFolderSync ? await readSyncedChanges(context, message, judged.opened) : [],
+  const { opened } = judged
+  const { changes, sentIds } = appliesFolderSync
+    ? await readSyncedRecords(context, message, opened)
+    : NOTHING_SYNCED
+  const sent = await renderSentCopies(context, { account, opened, sentIds, arrivedMs: message.seenMs })
+  try {
+    const acknowledgment = await acknowledgmentOf(decoding, judged)
+    const end: InboundEnd = { kind: 'hide', acknowledgment, changes, sentCopies: sent.copies }
+    return await finish(decoding, { end, reason: judged.disposition.reason, judged, notices: [] })
+  } finally {
+    await sent.discard()
   }
-  return finish(decoding, { end, reason: judged.disposition.reason, judged, notices: [] })
 }
+
+const NOTHING_SYNCED: SyncedRecords = { changes: [], sentIds: [] }
 
 interface Finish {
   readonly end: InboundEnd
