@@ -1,8 +1,12 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyAnnouncementKey, parseKeyId } from '../../src/cm/ids.ts'
 import { parseKeyAnnouncement } from '../../src/cm/key-announcement.ts'
 import { parseCertificate } from '../../src/cm/openpgp/certificates.ts'
 import { verifyClearSigned } from '../../src/cm/openpgp/clear-signatures.ts'
+import { rotateEncryptionSubkey } from '../../src/cm/openpgp/rotate-subkey.ts'
+import { readSecretKey } from '../../src/cm/openpgp/secret-keys.ts'
 import { eventually, Household } from '../support/bridge-household.ts'
 import { storedText } from '../support/cm-server-support.ts'
 import { cmbridge } from '../support/command-line.ts'
@@ -62,6 +66,36 @@ describe.skipIf(!hasProgram('redis-server'))('cmbridge key rotate', () => {
     await isDelivered('To the subkey of now', certificates[2] ?? '')
     await isDelivered('To the one before', certificates[1] ?? '')
     await isDelivered('To the one before that', certificates[0] ?? '')
+  })
+
+  it('a subkey made elsewhere opens what waits in quarantine, once it is imported (K16)', async () => {
+    const { stdout } = await cmbridge([
+      'key',
+      'export',
+      'alice',
+      '--secret',
+      '--no-passphrase',
+      '--data',
+      household.data,
+    ])
+    const exported = await readSecretKey(stdout, { nowMs: Date.now() })
+    if (exported.kind !== 'ok') throw new Error(exported.kind)
+    const elsewhere = await rotateEncryptionSubkey(exported.secretKey, Math.floor(Date.now() / 1000) * 1000)
+    if (elsewhere.kind !== 'ok') throw new Error(elsewhere.kind)
+    const { certificate, armored } = elsewhere.secretKey
+    const subject = 'To a subkey made elsewhere'
+    await dora.send({ to: 'alice', subject, encryptTo: certificate.armored })
+    const inQuarantine = () =>
+      household.rows(`SELECT 1 FROM inbound_announcements WHERE state = 'quarantined'`).length === 1
+    await eventually('it lies in quarantine', inQuarantine)
+    const alice = household.person('alice')
+    await withImap(household, alice, (client) => awaitMessage(client, 'Notices', () => true))
+    const file = join(household.data, 'elsewhere.asc')
+    writeFileSync(file, armored.reveal())
+    const imported = await cmbridge(['key', 'import', 'alice', file, '--json', '--data', household.data])
+    expect(JSON.parse(imported.stdout)).toMatchObject({ gained: [elsewhere.newSubkey], retried: 1 })
+    const { flags } = await withImap(household, alice, (client) => awaitMessage(client, 'INBOX', subject))
+    expect(flags).toContain('$CMVerified')
   })
 
   it('is announced after a kill between storing and announcing', async () => {
