@@ -227,7 +227,7 @@ describe('the announcement', () => {
 })
 
 describe('a look into the mailboxes', () => {
-  /** A server whose mailbox 1 never ends, as a record with `Data: 0` in it makes one of the reference (S5). */
+  /** A server whose mailbox 1 cannot be read, as a record with `Data: 0` in it makes one of the reference (S5). */
   async function startJammedServer(good: string): Promise<{ port: number; close(): Promise<void> }> {
     const jammed = mailboxHash('1', stages.alice.keyId)
     const full = mailboxHash('2', stages.alice.keyId)
@@ -236,7 +236,8 @@ describe('a look into the mailboxes', () => {
       for (let line = await connection.line(); line !== undefined; line = await connection.line()) {
         const asked = / ([0-9a-f]{40})/.exec(line)?.[1] as BlockKey | undefined
         if (line.startsWith('LOGIN')) await connection.send('DONE\r\n')
-        else if (asked === jammed) await connection.send('Type: message-announcement\r\nData: 0\nrest\n')
+        else if (asked === jammed)
+          await connection.send('Type: message-announcement\r\nData: 0\nrest\nNOT FOUND\r\n')
         else if (asked === full) await connection.send(`${good.replaceAll('\n', '\r\n')}EndBlock\r\n`)
         else await connection.send('NOT FOUND\r\n')
       }
