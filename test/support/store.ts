@@ -60,6 +60,7 @@ let accountsMade = 0
 export async function insertTestAccount(
   store: Store,
   address = `user${++accountsMade}@example.org`,
+  servers: readonly string[] = ['127.0.0.1:8081'],
 ): Promise<AccountId> {
   const accountId = createAccountId(randomBytes)
   const outcome = await store.write('createAccount', {
@@ -68,7 +69,7 @@ export async function insertTestAccount(
     shortName: address,
     displayName: '',
     keyId: randomBytes(20).toString('hex') as KeyId,
-    servers: ['127.0.0.1:8081'],
+    servers,
     authKey: null,
     secretKey: { id: randomBytes(16), sealed: randomBytes(8) },
     appPassword: {
