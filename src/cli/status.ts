@@ -5,6 +5,7 @@ import { directoryLayout } from '../store/database-file.ts'
 import { openStoreForReading } from '../store/open-store.ts'
 import { CliError } from './cli-error.ts'
 import { type CliContext, type CommonFlags, dataDirectory, printResult, settingsOf } from './context.ts'
+import { relayLines, relayStatusOf } from './relay-status.ts'
 import { findRunningBridge, type RunningBridge } from './running-bridge.ts'
 
 /** `cmbridge status`: does it run, what waits, what fails. */
@@ -21,7 +22,12 @@ async function printStatus(context: CliContext, flags: CommonFlags): Promise<voi
   const directory = dataDirectory(context, flags)
   // Only checked: a bridge that does not start because of a wrong setting must not look well here.
   settingsOf(context, flags)
+  const relay = relayStatusOf(directory)
   if (!existsSync(directoryLayout(directory).databasePath)) {
+    // The directory of `cm-server` alone.
+    if (relay !== undefined) {
+      return printResult(context, flags, { json: { relay }, lines: ['CM server', ...relayLines(relay)] })
+    }
     throw new CliError(`${directory} is not set up yet: run "cmbridge init"`)
   }
   const running = await findRunningBridge(directory)
@@ -34,6 +40,7 @@ async function printStatus(context: CliContext, flags: CommonFlags): Promise<voi
         pid: running?.pid ?? null,
         addresses: running?.addresses ?? null,
         ...status,
+        relay: relay ?? null,
       },
       lines: [
         runningLine(running),
@@ -45,6 +52,7 @@ async function printStatus(context: CliContext, flags: CommonFlags): Promise<voi
           ({ row, stage, failures, lastError, nextAttemptMs }) =>
             `failing   ${row} ${stage}, ${failures} times: ${lastError}; again at ${new Date(nextAttemptMs).toISOString()}`,
         ),
+        ...relayLines(relay),
       ],
     })
   } finally {

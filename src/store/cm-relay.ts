@@ -4,6 +4,7 @@ import type { QueueCounts, RelayQueue, Retry, TargetRetries } from '../cm/server
 import { CmRelayItems } from './cm-relay-items.ts'
 import { CmRelayReplicas } from './cm-relay-replicas.ts'
 import type { relayOperations } from './cm-relay-rows.ts'
+import { countRelayQueue } from './cm-relay-status.ts'
 import type { OperationArgs, OperationResult } from './operation.ts'
 
 type RelayOperations = typeof relayOperations
@@ -42,28 +43,6 @@ export class CmRelayQueue implements RelayQueue {
 
   counts(): QueueCounts {
     return countRelayQueue(this.#database)
-  }
-}
-
-/** What waits in the database of a CM server; for a connection that only reads, too. */
-export function countRelayQueue(database: DatabaseSync): QueueCounts {
-  const row = database
-    .prepare(
-      `SELECT (SELECT count(*) FROM relay_items) AS proxied,
-         (SELECT coalesce(sum(bytes), 0) FROM relay_items) AS proxied_bytes,
-         (SELECT count(DISTINCT target) FROM relay_deliveries) AS targets,
-         (SELECT count(*) FROM relay_targets) AS failing,
-         (SELECT count(*) FROM replicas WHERE is_set_aside = 0) AS replicas,
-         (SELECT count(*) FROM replicas WHERE is_set_aside = 1) AS set_aside`,
-    )
-    .get()
-  return {
-    proxied: Number(row?.proxied),
-    proxiedBytes: Number(row?.proxied_bytes),
-    targets: Number(row?.targets),
-    failingTargets: Number(row?.failing),
-    replicas: Number(row?.replicas),
-    setAside: Number(row?.set_aside),
   }
 }
 

@@ -25,6 +25,8 @@ export class RelayLoop {
     this.#peer = peer
     this.#lastLookMs = this.#clock.now()
     this.#cancelLook = this.#clock.after(RELAY_LIMITS.startDelayMs, () => this.look())
+    const waiting = context.queue.counts()
+    if (waiting.proxied + waiting.replicas > 0) context.log.info({ ...waiting }, 'blocks wait to be sent')
   }
 
   /** Looks soon; calls that come together count once. */
@@ -114,7 +116,8 @@ export class RelayLoop {
       (cause: unknown) => {
         // After the end, the database is gone under what was cut off.
         if (!this.#isClosing) this.#context.log.error({ cause, target }, 'sending to a server failed')
-        return wasFull()
+        // It is still due: at once, it would fail at once again.
+        return false
       },
     )
     this.#runs.set(
