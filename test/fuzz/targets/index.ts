@@ -3,6 +3,7 @@ import { cmBlocks } from './cm-blocks.ts'
 import { cmClient } from './cm-client.ts'
 import { cmServer } from './cm-server.ts'
 import { containers, messageHeaders } from './containers.ts'
+import { folderSync } from './folder-sync.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
 import { imapServer } from './imap-server.ts'
 import { markup, mimeMessages } from './mail.ts'
@@ -15,6 +16,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   certificates,
   containers,
   messageHeaders,
+  folderSync,
   imapServer,
   mimeMessages,
   markup,
