@@ -170,6 +170,12 @@ const schema = z.strictObject({
       .default(''),
     /** The reference's notify.txt: who is told of new mail by SMTP (CM wire 9.6); empty: `notify.txt` in its directory. */
     notifyFile: z.string({ error: 'give a path' }).default(''),
+    /** Days after its Date at which a block has expired, by type (CM wire 2.2, 9.7). */
+    dataMaxAgeDays: positive('days', 365).default(10),
+    announcementMaxAgeDays: positive('days', 365).default(10),
+    acknowledgmentMaxAgeDays: positive('days', 365).default(10),
+    keyMaxAgeDays: positive('days', 365).default(31),
+    claimMaxAgeDays: positive('days', 365).default(10),
   }),
   limits: z.strictObject({
     /** Octets of one message, on SMTP and APPEND. */

@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { registerCmServerPrune } from './cm-server-prune.ts'
+import { registerCmServerReport } from './cm-server-report.ts'
 import type { CliContext, CommonFlags } from './context.ts'
 
 /** A flag of the verb is a shorter way to give a setting; what it may hold is the setting's business. */
@@ -57,6 +59,8 @@ export function registerCmServer(program: Command, context: CliContext): void {
     .description('run a Confidant Mail server alone, with --data as its own directory')
     .addHelpText('after', EXPLANATION)
   for (const { flag, setting, help } of SETTING_FLAGS) command.option(flag, `${help} (cmServer.${setting})`)
+  registerCmServerReport(command, context)
+  registerCmServerPrune(command, context)
   command.action(async (own: Readonly<Record<string, string>>, self: Command) => {
     const { runCmServer } = await import('./run-cm-server.ts')
     const flags = self.optsWithGlobals<CommonFlags>()

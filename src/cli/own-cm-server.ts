@@ -2,10 +2,10 @@ import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../bridge/config.ts'
 import type { OwnCmServer } from '../bridge/own-cm-server.ts'
-import { DEFAULT_MAX_AGES } from '../cm/block-verdict.ts'
 import { CmBlockStore } from '../store/cm-blocks.ts'
 import type { CliContext } from './context.ts'
 import { lockInstallation } from './installation.ts'
+import { maxAgesOf } from './max-ages.ts'
 import { parseHostPort } from './serve-addresses.ts'
 
 /** The accounts of our own CM server, as `account add` needs them. */
@@ -30,7 +30,7 @@ export function idleCmServer(
     const holder = { pid: process.pid, startedAtMs: clock.now(), verb: 'account', runDirectory: '' }
     const { lock } = lockInstallation(directory, holder)
     try {
-      const options = { clock, randomBytes, maxAges: DEFAULT_MAX_AGES, onFailure: () => undefined }
+      const options = { clock, randomBytes, maxAges: maxAgesOf(config.cmServer), onFailure: () => undefined }
       const blocks = await CmBlockStore.open(directory, options)
       try {
         return await use(blocks)

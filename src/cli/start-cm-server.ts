@@ -2,7 +2,6 @@ import { hostname } from 'node:os'
 import { duration } from '../base/clock.ts'
 import type { Config } from '../bridge/config.ts'
 import type { Log } from '../bridge/log.ts'
-import { DEFAULT_MAX_AGES } from '../cm/block-verdict.ts'
 import { AddressQuotas } from '../cm/server/address-quotas.ts'
 import { judgeWith } from '../cm/server/block-judge.ts'
 import type { CmServerContext, StoredNotice } from '../cm/server/context.ts'
@@ -18,6 +17,7 @@ import { CliError } from './cli-error.ts'
 import { followAuthFile, followCertificate, followNotifyFile } from './cm-server-files.ts'
 import type { CliContext } from './context.ts'
 import { lockInstallation } from './installation.ts'
+import { maxAgesOf } from './max-ages.ts'
 import type { OwnCmAccounts } from './own-cm-server.ts'
 import type { ServeAddress } from './serve-addresses.ts'
 import { sendBySmtp } from './smtp-notifications.ts'
@@ -101,13 +101,14 @@ async function composeServer(
 ): Promise<CmServerContext> {
   const { clock, randomBytes } = context
   const { cmServer, lookup } = config
+  const maxAges = maxAgesOf(cmServer)
   const files = { directory, clock, log }
   const certificate = await followCertificate(files, [hostname()])
   stack.defer(certificate.end)
   const blocks = await CmBlockStore.open(directory, {
     clock,
     randomBytes,
-    maxAges: DEFAULT_MAX_AGES,
+    maxAges,
     onFailure,
   })
   stack.defer(() => blocks.close())
@@ -131,7 +132,7 @@ async function composeServer(
     largeTexts: new Turns(LARGE_TEXTS),
     clock,
     tls: certificate.tls,
-    maxAges: DEFAULT_MAX_AGES,
+    maxAges,
     log,
     quotas: new AddressQuotas(
       clock,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { splitBlocksIntoRecords } from './cm-blocks-schema.ts'
 import { RELAY_TABLES } from './cm-relay-schema.ts'
-import { openConnection } from './database-file.ts'
+import { openConnection, openReadOnlyConnection } from './database-file.ts'
 import { DamagedDatabaseError, DiskFullError, isDamaged, isDiskFull, NewerDatabaseError } from './errors.ts'
 
 /** Where the parts of a CM server's directory lie. */
@@ -13,6 +13,7 @@ export interface CmBlocksLayout {
   readonly payloadDirectory: string
 }
 
+const DATABASE_FILE = 'blocks.db'
 const MODE_PRIVATE_FILE = 0o600
 
 const FIRST_TABLES = `
@@ -37,6 +38,11 @@ CREATE TABLE auth_keys (
 CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 `
 
+/** There are no blocks to read, or none this release reads as they are; the message is one clear line. */
+export class MissingBlocksError extends Error {
+  override readonly name = 'MissingBlocksError'
+}
+
 /** One step of the schema: SQL, or what SQL alone cannot do. */
 type SchemaStep = string | ((database: DatabaseSync) => void)
 
@@ -48,7 +54,10 @@ const STEPS: readonly SchemaStep[] = [FIRST_TABLES, RELAY_TABLES, splitBlocksInt
  * payload files without a database are damage, never a new start.
  */
 export function openBlocksDatabase(directory: string): { database: DatabaseSync; layout: CmBlocksLayout } {
-  const layout = { databasePath: join(directory, 'blocks.db'), payloadDirectory: join(directory, 'payloads') }
+  const layout = {
+    databasePath: join(directory, DATABASE_FILE),
+    payloadDirectory: join(directory, 'payloads'),
+  }
   mkdirSync(layout.payloadDirectory, { recursive: true, mode: 0o700 })
   const size = existsSync(layout.databasePath) ? statSync(layout.databasePath).size : 0
   if (size === 0 && readdirSync(layout.payloadDirectory).length > 0) {
@@ -71,6 +80,23 @@ export function openBlocksDatabase(directory: string): { database: DatabaseSync;
     if (!isDamaged(error)) throw error
     throw new DamagedDatabaseError(layout.databasePath, String(error), { cause: error })
   }
+}
+
+/**
+ * The database of a CM server, for reading beside whoever writes. Throws MissingBlocksError or
+ * NewerDatabaseError.
+ */
+export function openBlocksForReading(directory: string): DatabaseSync {
+  const path = join(directory, DATABASE_FILE)
+  if (!existsSync(path)) throw new MissingBlocksError(`${directory}: there is no CM server`)
+  const database = openReadOnlyConnection(path)
+  const version = Number(database.prepare('PRAGMA user_version').get()?.user_version)
+  if (version === STEPS.length) return database
+  database.close()
+  if (version > STEPS.length) throw new NewerDatabaseError(path, version, STEPS.length)
+  throw new MissingBlocksError(
+    `${path} is of an older release; start the server once, which brings it up to date`,
+  )
 }
 
 function migrate(database: DatabaseSync, path: string): void {

@@ -36,6 +36,14 @@ export function typeCode(type: BlockType): number {
   return BLOCK_TYPES.indexOf(type)
 }
 
+/** By type code, the Date before which records have expired: keys end at their age, everything else after it (CM wire 2.2). */
+export function oldestDatesMs(
+  maxAges: Readonly<Record<BlockType, number>>,
+  nowMs: number,
+): readonly number[] {
+  return BLOCK_TYPES.map((type) => nowMs - maxAges[type] + (type === 'key-announcement' ? 1 : 0))
+}
+
 /** Turns the table of whole blocks of the first release into rows of records. */
 export function splitBlocksIntoRecords(database: DatabaseSync): void {
   database.exec(RECORD_TABLES)

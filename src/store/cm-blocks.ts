@@ -4,15 +4,14 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../base/clock.ts'
 import type { BlockKey } from '../cm/ids.ts'
-import {
-  BLOCK_TYPES,
-  type BlockType,
-  type BlockUpload,
-  type CmBlocks,
-  type FindOptions,
-  type FoundBlock,
-  type PayloadSink,
-  type StoreOutcome,
+import type {
+  BlockType,
+  BlockUpload,
+  CmBlocks,
+  FindOptions,
+  FoundBlock,
+  PayloadSink,
+  StoreOutcome,
 } from '../cm/server/port.ts'
 import { CmAccountTable } from './cm-blocks-accounts.ts'
 import { UploadBatches } from './cm-blocks-batches.ts'
@@ -20,6 +19,7 @@ import { type CmBlocksLayout, openBlocksDatabase } from './cm-blocks-database.ts
 import type { CmBlockOperations, PendingUpload } from './cm-blocks-operations.ts'
 import { PayloadFile } from './cm-blocks-payload.ts'
 import { CmBlockReader } from './cm-blocks-reader.ts'
+import { oldestDatesMs, typeCode } from './cm-blocks-schema.ts'
 import { CmRelayQueue } from './cm-relay.ts'
 import { withDiskFull } from './errors.ts'
 import { Writer } from './writer.ts'
@@ -76,10 +76,10 @@ export class CmBlockStore implements CmBlocks {
     })
     this.#reader = new CmBlockReader(database, {
       payloadDirectory: layout.payloadDirectory,
-      oldestMs: (type) => this.#oldestMs(type),
+      oldestMs: (type) => this.#oldestMs()[typeCode(type)] ?? 0,
     })
     this.#batches = new UploadBatches((uploads) =>
-      writer.write('storeBlocks', { uploads, oldestMs: BLOCK_TYPES.map((type) => this.#oldestMs(type)) }),
+      writer.write('storeBlocks', { uploads, oldestMs: this.#oldestMs() }),
     )
   }
 
@@ -121,7 +121,7 @@ export class CmBlockStore implements CmBlocks {
 
   /** Deletes the records that have expired, and their files; returns how many (CM wire 9.8). */
   async prune(): Promise<number> {
-    const oldestMs = BLOCK_TYPES.map((type) => this.#oldestMs(type))
+    const oldestMs = this.#oldestMs()
     for (let pruned = 0; ; ) {
       const batch = await this.#parts.writer.write('pruneBlocks', { oldestMs, limit: PRUNE_BATCH })
       for (const name of batch.files) await this.#removePayload(name)
@@ -143,10 +143,8 @@ export class CmBlockStore implements CmBlocks {
     return { kind, added: added.flatMap((index) => upload.records[index]?.text ?? []) }
   }
 
-  /** Keys end at their age, everything else after it (CM wire 2.2). */
-  #oldestMs(type: BlockType): number {
-    const limitMs = this.#options.clock.now() - this.#options.maxAges[type]
-    return type === 'key-announcement' ? limitMs + 1 : limitMs
+  #oldestMs(): readonly number[] {
+    return oldestDatesMs(this.#options.maxAges, this.#options.clock.now())
   }
 
   async #removePayload(name: string): Promise<void> {
