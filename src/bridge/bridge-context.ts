@@ -72,14 +72,14 @@ export async function prepareBridgeDirectories(dataDirectory: string): Promise<B
 }
 
 /** The account of a row; rows go with their account, so it is there. */
-export function requireAccount(context: CmContext, accountId: AccountId): Account {
+export function requireAccount(context: Pick<CmContext, 'store'>, accountId: AccountId): Account {
   const account = accountById(context.store.read, accountId)
   if (account === undefined) throw new Error('no such account')
   return account
 }
 
 /** The account's secret key; fail closed: without it nothing is signed, decrypted or guessed. */
-export function requireSecretKey(context: CmContext, accountId: AccountId): Secret<string> {
+export function requireSecretKey(context: Pick<CmContext, 'store'>, accountId: AccountId): Secret<string> {
   const secretKey = loadSecretKey(context.store.read, accountId)
   if (secretKey === undefined) throw new Error('the account has no secret key')
   return secretKey

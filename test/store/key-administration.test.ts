@@ -11,6 +11,7 @@ import {
 } from '../../src/bridge/key-administration.ts'
 import { exportOwnSecretKey, exportPublicKey } from '../../src/bridge/key-report.ts'
 import { silentLog } from '../../src/bridge/log.ts'
+import { createRotateStage } from '../../src/bridge/stages/rotate.ts'
 import { exportSecretKey, generateKey, readSecretKey } from '../../src/cm/openpgp/secret-keys.ts'
 import type { SecretKey } from '../../src/cm/secret-key.ts'
 import { accountByLogin } from '../../src/store/account-queries.ts'
@@ -270,5 +271,50 @@ describe('an import into an account', () => {
     const open = await exportOwnSecretKey(store.read, accountId(), { ...options, passphrase: undefined })
     expect(open.kind === 'ok' && open.armored.reveal()).toBe((await storedKey()).armored.reveal())
     expect(await exportPublicKey(store.read, accountId())).toContain('BEGIN PGP PUBLIC KEY BLOCK')
+  })
+})
+
+describe('the schedule of an account', () => {
+  const run = () => {
+    const stage = createRotateStage({ store, clock, randomBytes })
+    const lease = { row: 'rotate', attempt: 1, incarnation: 'test' }
+    return stage({ lease, accountId: accountId(), failures: 0, signal: AbortSignal.timeout(60_000) })
+  }
+  const setDays = (rotateDays: number) => accounts().set({ account: ADDRESS, rotateDays })
+  beforeEach(async () => {
+    const added = await accounts().add({ ...request, secretKeyArmor: undefined })
+    if (added.kind !== 'ok') throw new Error(added.reason)
+  })
+
+  it('changes nothing while there is none', async () => {
+    clock.advance(4000 * DAY_MS)
+    expect(await run()).toEqual({ kind: 'repeat', delayMs: DAY_MS })
+    expect(rowCount()).toBe(1)
+  })
+
+  it('changes the subkey when it is old enough, and not before, and not twice', async () => {
+    await setDays(30)
+    clock.advance(29.5 * DAY_MS)
+    expect(await run()).toMatchObject({ kind: 'repeat', delayMs: DAY_MS / 2 })
+    expect(rowCount()).toBe(1)
+    clock.advance(DAY_MS / 2)
+    expect(await run()).toMatchObject({ kind: 'repeat', delayMs: DAY_MS })
+    expect(rowCount()).toBe(2)
+    // As after a crash between the change and the end of the stage.
+    await run()
+    clock.advance(29 * DAY_MS)
+    await run()
+    expect(rowCount()).toBe(2)
+    clock.advance(DAY_MS)
+    await run()
+    expect(rowCount()).toBe(3)
+  })
+
+  it('makes the announcement due', async () => {
+    await setDays(30)
+    const row = `announce${accountId()}`
+    await store.write('ensureWork', { row, accountId: accountId(), stage: 'announce' })
+    clock.advance(30 * DAY_MS)
+    expect(await run()).toMatchObject({ due: [{ row, nextAttemptMs: clock.now() }] })
   })
 })

@@ -10,7 +10,7 @@ import type { Stage } from '../worker.ts'
 const LOOK_EVERY_MS = duration.day
 
 /** Changes the account's encryption subkey when it is as old as its owner set it to become (CM message 10.5). */
-export function createRotateStage(context: BridgeContext): Stage {
+export function createRotateStage(context: Pick<BridgeContext, 'store' | 'clock' | 'randomBytes'>): Stage {
   return async ({ accountId }) => {
     const { address, network } = requireAccount(context, accountId)
     if (network.rotateDays === 0) return { kind: 'repeat', delayMs: LOOK_EVERY_MS }
