@@ -45,6 +45,7 @@ export class CmAccountTable implements CmAccounts {
   readonly #hashes: AuthKeyHashes
   /** Changes are made in the order they were asked for, however long the hashing takes. */
   #changes: Promise<void> = Promise.resolve()
+  #changeCount = 0
 
   constructor(storage: AccountStorage) {
     this.#storage = storage
@@ -63,7 +64,18 @@ export class CmAccountTable implements CmAccounts {
       return { kind: 'refused' }
     }
     this.#hashes.remember(authKey, hash)
-    return { kind: 'ok', userId: user }
+    return { kind: 'ok', userId: user, isValid: this.#watch(hash, user) }
+  }
+
+  /** Looks at the database only after something was changed. */
+  #watch(hash: Uint8Array, userId: string): () => boolean {
+    let seenChanges = this.#changeCount
+    return () => {
+      if (seenChanges === this.#changeCount) return true
+      if (this.#userOf(hash) !== userId) return false
+      seenChanges = this.#changeCount
+      return true
+    }
   }
 
   /**
@@ -104,6 +116,7 @@ export class CmAccountTable implements CmAccounts {
         hashed.push({ authKey, userId, hash: await this.#hashes.of(authKey) })
       }
       await write(hashed)
+      this.#changeCount += 1
     })
     // A change that failed is its caller's to report; the next one goes on.
     this.#changes = changed.catch(() => undefined)

@@ -22,7 +22,7 @@ describe.each([
 ])('CmAccounts on %s', (_, create) => {
   it('compares key ids without regard to case, auth keys exactly', async () => {
     const accounts = await create({ ACCOUNTKEY000001: USER })
-    expect(await accounts.login(USER.toLowerCase(), 'ACCOUNTKEY000001')).toEqual({
+    expect(await accounts.login(USER.toLowerCase(), 'ACCOUNTKEY000001')).toMatchObject({
       kind: 'ok',
       userId: USER,
     })
@@ -35,9 +35,9 @@ describe.each([
     for (const role of ['undefined', 'UNDEFINED', 'Administrator', 'replication']) {
       expect(await accounts.login(role, 'NEWKEY0001')).toEqual({ kind: 'refused' })
     }
-    expect(await accounts.login(USER, 'NEWKEY0001')).toEqual({ kind: 'ok', userId: USER })
+    expect(await accounts.login(USER, 'NEWKEY0001')).toMatchObject({ kind: 'ok', userId: USER })
     expect(await accounts.login('B'.repeat(40), 'NEWKEY0001')).toEqual({ kind: 'refused' })
-    expect(await accounts.login(USER, 'NEWKEY0001')).toEqual({ kind: 'ok', userId: USER })
+    expect(await accounts.login(USER, 'NEWKEY0001')).toMatchObject({ kind: 'ok', userId: USER })
   })
 
   it('refuses a disabled key', async () => {
@@ -56,6 +56,18 @@ describe.each([
     expect((await accounts.login(other, 'ACCOUNTKEY000001')).kind).toBe('refused')
     await accounts.assign([{ authKey: 'ACCOUNTKEY000001', userId: 'undefined' }])
     expect((await accounts.login(USER, 'ACCOUNTKEY000001')).kind).toBe('ok')
+  })
+
+  it('ends a login when its key is taken away, and leaves those of other keys alone', async () => {
+    const accounts = await create({ ACCOUNTKEY000001: USER, NEWKEY0001: USER })
+    const logins = [await accounts.login(USER, 'ACCOUNTKEY000001'), await accounts.login(USER, 'NEWKEY0001')]
+    const valid = (): boolean[] => logins.map((login) => login.kind === 'ok' && login.isValid())
+    await accounts.assign([{ authKey: 'OTHERKEY0001', userId: USER }])
+    expect(valid()).toEqual([true, true])
+    await accounts.assign([{ authKey: 'NEWKEY0001', userId: 'disabled' }])
+    expect(valid()).toEqual([true, false])
+    await accounts.assign([{ authKey: 'ACCOUNTKEY000001', userId: 'B'.repeat(40) }])
+    expect(valid()).toEqual([false, false])
   })
 
   it('lets two keys belong to one user', async () => {

@@ -125,10 +125,10 @@ export class MemoryCmAccounts implements CmAccounts {
     if (stored === 'undefined') {
       if (/^(undefined|disabled|administrator|replication)$/i.test(userId)) return { kind: 'refused' }
       this.#userByKey.set(authKey, userId)
-      return { kind: 'ok', userId }
+      return { kind: 'ok', userId, isValid: () => this.#userByKey.get(authKey) === userId }
     }
     return stored.toLowerCase() === userId.toLowerCase()
-      ? { kind: 'ok', userId: stored }
+      ? { kind: 'ok', userId: stored, isValid: () => this.#userByKey.get(authKey) === stored }
       : { kind: 'refused' }
   }
 }

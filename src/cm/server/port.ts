@@ -102,7 +102,14 @@ export interface PayloadSink {
 }
 
 /** Result of a LOGIN against the account file (CM wire 7.7). */
-export type CmLoginOutcome = { readonly kind: 'ok'; readonly userId: string } | { readonly kind: 'refused' }
+export type CmLoginOutcome =
+  | {
+      readonly kind: 'ok'
+      readonly userId: string
+      /** False once the key was disabled, removed or given to another user; asked before each command. */
+      readonly isValid: () => boolean
+    }
+  | { readonly kind: 'refused' }
 
 /** One account: who may use the key. `undefined`: whoever logs in first; `disabled`: nobody (CM wire 7.7). */
 export interface CmAccountEntry {

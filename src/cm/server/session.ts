@@ -50,6 +50,8 @@ class CmServerSession {
   readonly #context: CmServerContext
   readonly #remoteAddress: string
   #user: SessionUser | undefined
+  /** A key that is taken away ends its sessions. */
+  #isLoginValid: () => boolean = () => true
   #invalidCommands = 0
   #refusedLogins = 0
   #idleMs: number = SERVER_LIMITS.idleMs
@@ -68,7 +70,7 @@ class CmServerSession {
     for (let next: Next = 'continue'; next === 'continue'; ) {
       const frame = await this.#io.frame(this.#idleMs)
       this.#idleMs = SERVER_LIMITS.idleMs
-      if (frame?.kind !== 'line') break
+      if (frame?.kind !== 'line' || !this.#isLoginValid()) break
       next = await this.#obey(frame.bare ? undefined : parseCommand(frame.line))
     }
     await this.#io.end()
@@ -182,6 +184,7 @@ class CmServerSession {
         : ({ kind: 'refused' } as const)
     if (outcome.kind === 'ok') {
       this.#user = { userId: outcome.userId, keyId: parseKeyId(outcome.userId) }
+      this.#isLoginValid = outcome.isValid
       await this.#reply('DONE')
       return 'continue'
     }
