@@ -1,0 +1,212 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { duration } from '../../src/base/clock.ts'
+import { formatUtcTime } from '../../src/cm/utc-time.ts'
+import { Posting, type RecordingServer, startRecordingServer } from '../support/posting.ts'
+
+/** Posting when servers fail (CM wire 8.2, 8.5): what the reference loses there, we do not. */
+
+let servers: RecordingServer[] = []
+let posting: Posting | undefined
+
+afterEach(async () => {
+  await posting?.close()
+  for (const server of servers) await server.close()
+  posting = undefined
+  servers = []
+})
+
+async function server(onStore?: () => Promise<void>): Promise<RecordingServer> {
+  const started = await startRecordingServer(onStore)
+  servers.push(started)
+  return started
+}
+
+async function start(options: Partial<Parameters<typeof Posting.start>[0]> = {}): Promise<Posting> {
+  const privateServers = servers.map(({ hostPort }) => hostPort)
+  posting = await Posting.start({ ownServers: ['127.0.0.1:1'], privateServers, ...options })
+  return posting
+}
+
+const targetOf = (...list: RecordingServer[]) => `server=${list.map(({ hostPort }) => hostPort).join(',')}`
+
+/** The kinds of blocks in the order they came: `data` or `announcement`. */
+function blocksOf({ heard }: RecordingServer): string[] {
+  return heard
+    .filter((line) => line.startsWith('STORE'))
+    .map((line) => (line.includes('Type: data') ? 'data' : 'announcement'))
+}
+
+describe('posting', () => {
+  it('gives data before the announcement, without login and without a word on where it goes', async () => {
+    const target = await server()
+    const alice = await start()
+    const id = await alice.encoded([targetOf(target)])
+    expect(await alice.post(id)).toMatchObject({ kind: 'moved' })
+    expect(blocksOf(target)).toEqual(['data', 'announcement'])
+    expect(target.heard.every((line) => line.startsWith('STORE SERVER '))).toBe(true)
+    expect(target.heard.join()).not.toMatch(/Post-To|LOGIN/)
+    expect(alice.state(id)).toBe('posted')
+    expect(alice.recipients(id)).toMatchObject([{ state: 'posted', posted_ms: alice.nowMs }])
+  })
+
+  it.each([
+    ['FAILED', ['data', 'announcement'], ['announcement']],
+    ['close', ['data', 'announcement'], ['announcement']],
+  ] as const)(
+    'gives the block that one server answered with %s to the next one, and only that',
+    async (answer, atFirst, atSecond) => {
+      const [first, second] = [await server(), await server()]
+      const alice = await start()
+      // The order of the list is random: whoever comes first fails at its second block.
+      for (const { answers } of [first, second]) answers.push('DONE', answer)
+      const id = await alice.encoded([targetOf(first, second)])
+      await alice.post(id)
+      const heard = [blocksOf(first), blocksOf(second)].sort((one, other) => other.length - one.length)
+      expect(heard).toEqual([atFirst, atSecond])
+      expect(alice.state(id)).toBe('posted')
+    },
+  )
+
+  it('goes on at another target when one does not answer, and does the rest later', async () => {
+    const [good, bad] = [await server(), await server()]
+    const alice = await start()
+    bad.answers.push('FAILED')
+    const id = await alice.encoded([targetOf(bad), targetOf(good)])
+    const outcome = await alice.post(id)
+    expect(outcome).toMatchObject({
+      kind: 'retry',
+      reason: expect.stringContaining(`${bad.hostPort} refused`),
+    })
+    expect(blocksOf(good)).toEqual(['data', 'announcement'])
+    expect(alice.state(id)).toBe('posting')
+    expect(alice.recipients(id).map(({ state }) => state)).toEqual(['resolved', 'posted'])
+    expect(await alice.post(id)).toMatchObject({ kind: 'moved' })
+    expect(blocksOf(good)).toHaveLength(2)
+    expect(blocksOf(bad)).toEqual(['data', 'data', 'announcement'])
+    expect(alice.state(id)).toBe('posted')
+  })
+
+  it('stops before the announcement when the message was taken out of the Outbox', async () => {
+    const target = await server(async () => {
+      await posting?.store.write('releaseLease', { row: 'om1', incarnation: 'test' })
+    })
+    const alice = await start()
+    const id = await alice.encoded([targetOf(target)])
+    expect(await alice.post(id)).toEqual({ kind: 'lease-lost' })
+    expect(blocksOf(target)).toEqual(['data'])
+  })
+
+  it('gives a block that waited a week a new date and proof of work', async () => {
+    const target = await server()
+    const alice = await start()
+    target.answers.push('FAILED')
+    const id = await alice.encoded([targetOf(target)])
+    await alice.post(id)
+    const oldDate = formatUtcTime(Math.floor(alice.nowMs / 1000) * 1000)
+    alice.advance(2 * duration.day)
+    target.answers.push('FAILED')
+    await alice.post(id)
+    expect(target.heard.filter((line) => line.includes(`Date: ${oldDate}`))).toHaveLength(2)
+    alice.advance(5 * duration.day + duration.second)
+    await alice.post(id)
+    const newDate = formatUtcTime(Math.floor(alice.nowMs / 1000) * 1000)
+    const renewed = target.heard.filter((line) => line.startsWith('STORE')).slice(2)
+    expect(renewed).toHaveLength(2)
+    for (const block of renewed) {
+      expect(block).toContain(`Date: ${newDate}`)
+      expect(block).toMatch(/ProofOfWork: bd,[0-9a-f]+,/)
+    }
+    // The data are the same, and so is what the announcement says of them.
+    expect(renewed[0]).toContain('ciphertext')
+  })
+
+  it('fails the recipient after three days', async () => {
+    const target = await server()
+    const alice = await start()
+    const id = await alice.encoded([targetOf(target)])
+    alice.advance(3 * duration.day)
+    target.answers.push('FAILED')
+    await alice.post(id)
+    expect(alice.recipients(id)).toMatchObject([{ state: 'failed', status_code: '4.4.1' }])
+  })
+
+  it('wakes what waits for a server as soon as that server answers again', async () => {
+    const target = await server()
+    const alice = await start()
+    target.answers.push('FAILED')
+    const [first, second] = [await alice.encoded([targetOf(target)]), await alice.encoded([targetOf(target)])]
+    expect(await alice.post(first)).toMatchObject({ kind: 'retry' })
+    const outcome = await alice.post(second)
+    expect(outcome).toMatchObject({ kind: 'moved', due: [{ row: `om${first}`, nextAttemptMs: alice.nowMs }] })
+  })
+})
+
+describe('posting through the own server', () => {
+  it('hands over every block with its target, logged in, and leaves so that it is passed on', async () => {
+    const [own, target] = [await server(), await server()]
+    const alice = await start({ ownServers: [own.hostPort], postByProxy: ['direct'] })
+    const id = await alice.encoded([targetOf(target)])
+    expect(await alice.post(id)).toMatchObject({ kind: 'moved' })
+    expect(target.heard).toEqual([])
+    expect(own.heard[0]).toBe(`LOGIN ${alice.alice.keyId.toUpperCase()} KEYKEYKEYKEYKEYKEYKEYKEYKEYKEYKE`)
+    expect(blocksOf(own)).toEqual(['data', 'announcement'])
+    for (const block of own.heard.filter((line) => line.startsWith('STORE'))) {
+      expect(block).toMatch(/^STORE PROXY [0-9a-f]{40}\|Post-To: server=127\.0\.0\.1:\d+\|Type: /)
+    }
+    await alice.context.cm.sessions.close()
+    expect(own.heard.at(-1)).toBe('QUIT')
+  })
+
+  it('takes the next own server when one refuses', async () => {
+    const [one, other, target] = [await server(), await server(), await server()]
+    const alice = await start({ ownServers: [one.hostPort, other.hostPort], postByProxy: ['direct'] })
+    one.answers.push('FAILED')
+    other.answers.push('FAILED')
+    const id = await alice.encoded([targetOf(target)])
+    // Both refuse once, in whatever order; then both would take it.
+    await alice.post(id)
+    expect(await alice.post(id)).toMatchObject({ kind: 'moved' })
+    expect([...one.heard, ...other.heard].filter((line) => line.startsWith('LOGIN'))).toHaveLength(3)
+  })
+
+  it('is only for the classes it was asked for', async () => {
+    const [own, target] = [await server(), await server()]
+    const alice = await start({ ownServers: [own.hostPort], postByProxy: ['tor', 'i2p'] })
+    const id = await alice.encoded([targetOf(target), 'server=abcdefgh.onion:8081'])
+    expect(await alice.post(id)).toMatchObject({ kind: 'moved' })
+    expect(blocksOf(target)).toEqual(['data', 'announcement'])
+    expect(own.heard.filter((line) => line.includes('Post-To: server=abcdefgh.onion:8081'))).toHaveLength(2)
+  })
+})
+
+describe('a message with a time', () => {
+  it('goes to the own server with that time, and counts as posted from then on', async () => {
+    const [own, target] = [await server(), await server()]
+    const alice = await start({ ownServers: [own.hostPort] })
+    const releaseMs = Math.floor(alice.nowMs / 1000) * 1000 + duration.hour
+    const id = await alice.encoded([targetOf(target)], releaseMs)
+    expect(await alice.post(id)).toMatchObject({ kind: 'moved' })
+    expect(target.heard).toEqual([])
+    const after = formatUtcTime(releaseMs)
+    const stored = own.heard.filter((line) => line.startsWith('STORE'))
+    expect(stored).toHaveLength(2)
+    for (const block of stored)
+      expect(block).toMatch(new RegExp(`^STORE PROXY [0-9a-f]{40} AFTER ${after}\\|Post-To: server=`))
+    expect(stored.join()).not.toMatch(/embargo/i)
+    expect(alice.recipients(id)).toMatchObject([{ state: 'posted', posted_ms: releaseMs }])
+  })
+
+  it('is held here when the own server does not keep it, and posted when its time has come', async () => {
+    const [own, target] = [await server(), await server()]
+    const alice = await start({ ownServers: [own.hostPort] })
+    const id = await alice.encoded([targetOf(target)], alice.nowMs + 5000)
+    own.answers.push('FAILED')
+    const held = await alice.post(id)
+    expect(held).toMatchObject({ kind: 'retry' })
+    expect(held.kind === 'retry' && held.delayMs).toBeLessThanOrEqual(5000)
+    expect(target.heard).toEqual([])
+    alice.advance(5000)
+    expect(await alice.post(id)).toMatchObject({ kind: 'moved' })
+    expect(blocksOf(target)).toEqual(['data', 'announcement'])
+  })
+})
