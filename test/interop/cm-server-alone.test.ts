@@ -1,11 +1,15 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { SMTPServer } from 'smtp-server'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { parseKeyId } from '../../src/cm/ids.ts'
 import { createCmServerCertificate } from '../../src/net/certificates.ts'
 import { WireClient } from '../support/cm-server-support.ts'
-import { upload, wireAcknowledgment } from '../support/cm-wire-blocks.ts'
+import { upload, wireAcknowledgment, wireAnnouncement } from '../support/cm-wire-blocks.ts'
 import { cmbridge } from '../support/command-line.ts'
 import { type Served, startServe } from '../support/serve.ts'
 
@@ -90,6 +94,32 @@ describe('cm-server', () => {
     }
     await expect.poll(atPeer, { timeout: 20_000, interval: 500 }).toBe('Type: acknowledgment')
   }, 40_000)
+
+  it('tells who is named in notify.txt of new mail', async () => {
+    const told: string[] = []
+    const smtp = new SMTPServer({
+      authOptional: true,
+      disabledCommands: ['STARTTLS'],
+      onData(stream, session, callback) {
+        told.push(...session.envelope.rcptTo.map(({ address }) => address))
+        stream.resume().on('end', () => callback())
+      },
+    })
+    onTestFinished(() => smtp.close())
+    smtp.listen(0, '127.0.0.1')
+    await once(smtp.server, 'listening')
+    const { port } = smtp.server.address() as AddressInfo
+    writeFileSync(
+      join(data, 'notify.txt'),
+      `fromaddr=cm@example.org\nsmtpserver=127.0.0.1\nsmtpport=${port}\n${ALICE},email,alice@example.org\n`,
+    )
+    const client = await secure(await start())
+    const recipient = parseKeyId(ALICE)
+    if (recipient === undefined) throw new Error('no key id')
+    client.send(upload(wireAnnouncement({ recipient, dateMs: Date.now() })))
+    expect(await client.line()).toBe('DONE')
+    await expect.poll(() => told, { timeout: 10_000 }).toEqual(['alice@example.org'])
+  })
 
   it('shows the certificate that lies in its directory', async () => {
     const given = await createCmServerCertificate({ names: ['cm.example.org'], nowMs: Date.now() })
