@@ -6,6 +6,7 @@ import type { Account } from '../store/account-queries.ts'
 import { messageIdOfUniqueId } from '../store/inbound-queries.ts'
 import type { BridgeContext } from './bridge-context.ts'
 import { judgeForwarded } from './judge-inbound.ts'
+import type { KeyLookup, LookupOutcome } from './key-lookup.ts'
 import { messageToRender } from './render/message-to-render.ts'
 import { MAX_FORWARD_DEPTH, type MessageToRender } from './render/render-message.ts'
 
@@ -34,6 +35,13 @@ export function forwardedToRender(
   return openLevel(context, given, 1)
 }
 
+const NOTHING_FOUND: LookupOutcome = { kind: 'answered', found: [], unusable: [], dropped: [] }
+/** Of originals deeper inside only keys we hold are known: each search may take a minute, at servers its sender chose. */
+const KNOWN_KEYS_ONLY: KeyLookup = {
+  byAddress: async () => NOTHING_FOUND,
+  byKeyId: async () => NOTHING_FOUND,
+}
+
 async function openLevel(
   context: BridgeContext,
   given: Given,
@@ -53,7 +61,8 @@ async function openLevel(
     return undefined
   }
   const thread = opened.header.replyThreadId
-  const { verdict, sender } = await judgeForwarded(context, { account, opened })
+  const asking = depth === 1 ? context : { ...context, lookup: KNOWN_KEYS_ONLY }
+  const { verdict, sender } = await judgeForwarded(asking, { account, opened })
   return messageToRender(opened, {
     owner: account.keyId,
     userIdOf: (keyId) => (keyId === sender?.keyId ? sender.userId : given.userIdOf(keyId)),

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { duration } from '../../src/base/clock.ts'
+import { tokenFor } from '../../src/bridge/bypass-tokens.ts'
+import { renewBlock } from '../../src/bridge/renew-block.ts'
 import type { AcknowledgmentId, AnnouncementId, BlockKey, KeyId, MessageHash } from '../../src/cm/ids.ts'
+import { encodeMessageAnnouncement, parseMessageAnnouncements } from '../../src/cm/message-announcement.ts'
 import { indexMessage } from '../../src/mail/index-message.ts'
 import { bypassSecrets, isBypassSecretInDoubt, oldestIssuedDate } from '../../src/store/bypass-queries.ts'
 import type { AccountId } from '../../src/store/ids.ts'
@@ -72,6 +75,51 @@ describe('issued secrets', () => {
     const given = { ...received('00'.repeat(20)), direction: 'issued' as const, expires: NOW }
     await store.write('keepBypassSecrets', { accountId, secrets: [given] })
     expect((await issue())?.secret).not.toBe('00'.repeat(20))
+  })
+})
+
+describe('an announcement that waited for a week', () => {
+  it('gets a new date, and the token for it', async () => {
+    await keep(received('ab'.repeat(20)))
+    const [secret] = receivedOf()
+    if (secret === undefined) throw new Error('not kept')
+    await postWith(secret.id, '1')
+    const recipientId = store.read.get<{ id: number }>('SELECT id FROM outbound_recipients')?.id ?? 0
+    const parts = {
+      date: '2026-11-18T00:00:00Z',
+      recipient: BOB,
+      mailboxPrefix: '0',
+      messageHash: '1'.repeat(40) as MessageHash,
+      dataBlocks: ['1'.repeat(40) as BlockKey],
+    }
+    const text = encodeMessageAnnouncement({
+      ...parts,
+      proofOfWork: 'bd,1,2',
+      bypassToken: tokenFor(secret, parts),
+    })
+    const block = {
+      id: 1,
+      type: 'message-announcement',
+      text,
+      recipientId,
+      payload: null,
+      target: '',
+      createdMs: 0,
+    } as const
+    const solver = { solve: async () => 'bd,3,4', close: async () => undefined }
+    const renewed = await renewBlock(
+      { clock, solver, store },
+      {
+        block: { ...block, key: '1'.repeat(40) as BlockKey },
+        payload: null,
+        signal: new AbortController().signal,
+      },
+    )
+    const parsed = parseMessageAnnouncements(renewed)
+    const announcement = parsed.kind === 'ok' ? parsed.records[0]?.announcement : undefined
+    expect(announcement?.date).toBe('2026-11-25T00:00:00Z')
+    expect(announcement?.bypassToken).toBe(tokenFor(secret, { ...parts, date: '2026-11-25T00:00:00Z' }))
+    expect(announcement?.bypassToken).not.toBe(tokenFor(secret, parts))
   })
 })
 
