@@ -179,6 +179,34 @@ describe('posting through the own server', () => {
   })
 })
 
+describe('an acknowledgment', () => {
+  it('is tried again at the next server, and given up after three days', async () => {
+    const target = await server()
+    const alice = await start()
+    const row = await alice.acknowledgment(targetOf(target))
+    target.answers.push('FAILED', 'close')
+    for (const reason of ['refused', 'closed']) {
+      const outcome = await alice.acknowledge(row)
+      expect(outcome).toEqual({ kind: 'retry', reason: `${target.hostPort} ${reason}` })
+    }
+    alice.advance(3 * duration.day + 1)
+    expect(await alice.acknowledge(row)).toEqual({ kind: 'moved', due: [] })
+    expect(target.heard.filter((line) => line.startsWith('STORE'))).toHaveLength(2)
+  })
+
+  it('goes through the own server when its class of servers does', async () => {
+    const [own, target] = [await server(), await server()]
+    const alice = await start({ ownServers: [own.hostPort], postByProxy: ['direct'] })
+    expect(await alice.acknowledge(await alice.acknowledgment(targetOf(target)))).toMatchObject({
+      kind: 'moved',
+    })
+    expect(target.heard).toEqual([])
+    expect(own.heard[1]).toBe(
+      `STORE PROXY ${'3'.repeat(40)}|Post-To: ${targetOf(target)}|Type: acknowledgment`,
+    )
+  })
+})
+
 describe('a message with a time', () => {
   it('goes to the own server with that time, and counts as posted from then on', async () => {
     const [own, target] = [await server(), await server()]

@@ -5,14 +5,16 @@ import { Secret } from '../../src/base/secret.ts'
 import { createAccountAdministration } from '../../src/bridge/account-administration.ts'
 import { type BridgeContext, prepareBridgeDirectories } from '../../src/bridge/bridge-context.ts'
 import { silentLog } from '../../src/bridge/log.ts'
+import { createAcknowledgeStage } from '../../src/bridge/stages/acknowledge.ts'
 import { createPostStage } from '../../src/bridge/stages/post.ts'
-import type { StageOutcome } from '../../src/bridge/worker.ts'
+import type { Stage, StageOutcome } from '../../src/bridge/worker.ts'
 import { createCmClientEnvironment } from '../../src/cm/client/client-environment.ts'
 import type { Network } from '../../src/cm/client/server-list.ts'
 import { encodeDataBlockHeader } from '../../src/cm/data-block.ts'
 import {
   type AcknowledgmentId,
   type AnnouncementId,
+  type BlockKey,
   dataBlockKey,
   type KeyId,
   type MessageHash,
@@ -86,7 +88,7 @@ export class Posting {
   readonly store: Store
   readonly context: BridgeContext
   readonly #time: { nowMs: number }
-  readonly #stage: ReturnType<typeof createPostStage>
+  readonly #stage: Stage
   readonly #endings: readonly (() => Promise<unknown>)[]
 
   private constructor(
@@ -219,10 +221,66 @@ export class Posting {
   }
 
   /** One pass of the stage, as the worker runs it. */
-  async post(outboundId: number): Promise<StageOutcome> {
-    const lease = await this.#claim(`om${outboundId}`, 'post')
+  post(outboundId: number): Promise<StageOutcome> {
+    return this.#run(`om${outboundId}`, 'post', this.#stage)
+  }
+
+  /** One pass for an acknowledgment. */
+  acknowledge(row: string): Promise<StageOutcome> {
+    return this.#run(row, 'acknowledge', createAcknowledgeStage(this.context))
+  }
+
+  /** A message that came and was read: its acknowledgment is to be posted; returns the row. */
+  async acknowledgment(target: string): Promise<string> {
+    const { store } = this
+    const accountId = this.alice.id
+    const [id] = ['1'.repeat(40)]
+    const [due] = await store.write('recordPoll', {
+      ...{
+        place: 'own' as const,
+        servers: [],
+        accountId,
+        acknowledged: [],
+        isFull: true,
+        startedMs: this.nowMs,
+      },
+      announcements: [
+        {
+          announcementId: id as AnnouncementId,
+          messageHash: id as MessageHash,
+          ...{ record: '', dataBlocks: [], hasEnoughWork: true, server: '' },
+        },
+      ],
+    })
+    const lease = await this.#claim(due?.row ?? '', due?.stage ?? '')
+    const outcome = await store.write('finishInbound', {
+      ...{
+        lease,
+        accountId,
+        inboundId: 1,
+        reason: '',
+        fingerprint: null,
+        contacts: [],
+        pin: null,
+        notices: [],
+      },
+      end: {
+        kind: 'deliver',
+        mailboxName: 'INBOX',
+        message: await this.#draft(),
+        flags: [],
+        acknowledgment: { key: '3'.repeat(40) as BlockKey, text: 'Type: acknowledgment\n', target },
+        messageUniqueId: null,
+        messageId: null,
+      },
+    })
+    return outcome.kind === 'lease-lost' ? '' : (outcome.due[0]?.row ?? '')
+  }
+
+  async #run(row: string, stageName: string, stage: Stage): Promise<StageOutcome> {
+    const lease = await this.#claim(row, stageName)
     const { signal } = new AbortController()
-    const outcome = await this.#stage({ lease, accountId: this.alice.id, failures: 0, signal })
+    const outcome = await stage({ lease, accountId: this.alice.id, failures: 0, signal })
     if (outcome.kind === 'retry') {
       await this.store.write('retryWork', { lease, error: outcome.reason, delayMs: outcome.delayMs ?? 0 })
     }
@@ -245,6 +303,13 @@ export class Posting {
       .map((row) => ({ ...row }))
   }
 
+  async #draft() {
+    const sink = await this.store.beginSpool(this.alice.id)
+    await sink.write(Buffer.from('From: alice@example.org\r\nSubject: x\r\n\r\nHello.\r\n'))
+    const spooled = await sink.finish()
+    return this.store.draftMessage(spooled, await indexMessage(spooled.read()))
+  }
+
   async #claim(row: string, stage: string): Promise<Lease> {
     const waiting = this.store.read.get<{ attempt: number }>('SELECT attempt FROM work WHERE row = ?', row)
     const lease = { row, attempt: waiting?.attempt ?? 0, incarnation: 'test' }
@@ -257,9 +322,6 @@ export class Posting {
   async #submit(recipientCount: number, releaseMs: number | null): Promise<number> {
     const { store } = this
     const accountId = this.alice.id
-    const sink = await store.beginSpool(accountId)
-    await sink.write(Buffer.from('From: alice@example.org\r\nSubject: x\r\n\r\nHello.\r\n'))
-    const spooled = await sink.finish()
     const outcome = await store.write('acceptSubmission', {
       ...{ accountId, login: 'first', messageId: null, messageUniqueId: '1'.repeat(40) },
       ...{
@@ -270,7 +332,7 @@ export class Posting {
         envelopeId: null,
       },
       ...{ contacts: [], draftUids: [], sentUid: null, releaseMs, beginsMs: 0 },
-      message: store.draftMessage(spooled, await indexMessage(spooled.read())),
+      message: await this.#draft(),
       recipients: Array.from({ length: recipientCount }, (_, index) => ({
         ...{ field: 'to' as const, address: `bob${index}@example.net`, keyId: null },
         ...{ pinned: false, notify: [], originalRecipient: null },

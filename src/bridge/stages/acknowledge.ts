@@ -1,30 +1,32 @@
 import { duration } from '../../base/clock.ts'
-import { describeFailures, withServers } from '../../cm/client/with-servers.ts'
 import { acknowledgmentBlock } from '../../store/outbound-queries.ts'
-import { type BridgeContext, namedServersRequest, serversOfTransport } from '../bridge-context.ts'
+import type { BridgeContext } from '../bridge-context.ts'
+import { postBlocks } from '../post-blocks.ts'
+import { postRoutes } from '../post-routes.ts'
 import type { Stage } from '../worker.ts'
 
 /** Acknowledgments are given up three days after their Date, as the reference does (CM wire 8.5 point 6). */
 const GIVE_UP_AFTER_MS = 3 * duration.day
 
-/** Posts one acknowledgment to its sender's servers, without login (CM wire 8.7). */
+/** Posts one acknowledgment to its sender's servers, without login unless the own server passes it on (CM wire 8.7). */
 export function createAcknowledgeStage(context: BridgeContext): Stage {
-  return async ({ lease, accountId }) => {
+  return async (stage) => {
+    const { lease } = stage
+    const nowMs = context.clock.now()
     const blockId = Number(lease.row.slice(2))
     const block = acknowledgmentBlock(context.store.read, blockId)
-    const isTooOld = block !== undefined && context.clock.now() - block.createdMs > GIVE_UP_AFTER_MS
+    const isTooOld = block !== undefined && nowMs - block.createdMs > GIVE_UP_AFTER_MS
     if (block === undefined || isTooOld) return finish(context, lease, blockId)
-    const outcome = await withServers(
-      namedServersRequest(context, serversOfTransport(block.target), accountId),
-      async (session) => {
-        const reply = await session.storeText(block.key, block.text)
-        return reply.kind === 'done'
-          ? { kind: 'done', value: undefined }
-          : { kind: 'next', reason: 'refused' }
-      },
-    )
-    if (outcome.kind === 'done') return finish(context, lease, blockId)
-    return { kind: 'retry', reason: describeFailures(outcome.failures) }
+    const routes = postRoutes(block.target, { byProxy: context.postByProxy, releaseMs: null, nowMs })
+    const outcome = await postBlocks({ context, stage, unmarked: [] }, [block], routes)
+    switch (outcome.kind) {
+      case 'posted':
+        return finish(context, lease, blockId)
+      case 'failed':
+        return { kind: 'retry', reason: outcome.problem }
+      case 'stopped':
+        return { kind: 'lease-lost' }
+    }
   }
 }
 
