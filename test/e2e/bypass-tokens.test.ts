@@ -6,7 +6,8 @@ import { accountByLogin } from '../../src/store/account-queries.ts'
 import { bypassSecrets } from '../../src/store/bypass-queries.ts'
 import { openStoreForReading } from '../../src/store/open-store.ts'
 import { eventually, Household } from '../support/bridge-household.ts'
-import { announcementsFor, ForeignClient } from '../support/foreign-client.ts'
+import { cmbridge } from '../support/command-line.ts'
+import { announcementsFor, ForeignClient, keyAnnouncementOf } from '../support/foreign-client.ts'
 import { awaitMessage, compose, submit, withImap } from '../support/mail-program.ts'
 import { hasProgram } from '../support/programs.ts'
 
@@ -21,7 +22,7 @@ const ANCIENT = '2000-01-01T00:00:00Z'
 describe.skipIf(!hasProgram('redis-server'))('bypass tokens', () => {
   let household: Household
   beforeAll(async () => {
-    household = await Household.start({ people: ['alice', 'bob'], guests: ['dora', 'eve', 'frank'] })
+    household = await Household.start({ people: ['alice', 'bob'], guests: ['dora', 'eve', 'frank', 'grace'] })
   })
   afterAll(() => household.stop())
 
@@ -136,6 +137,23 @@ describe.skipIf(!hasProgram('redis-server'))('bypass tokens', () => {
       await frank.send({ to: 'alice', subject, work: { bits: 8, secret } })
       expect((await arrives('alice', 'INBOX', subject)).flags).toContain('$CMVerified')
     }
+  })
+
+  it('are neither announced nor given nor taken by an account that has them switched off', async () => {
+    const grace = await ForeignClient.create(household, { name: 'grace', address: 'grace@example.net' })
+    await grace.announce(ANCIENT)
+    const secret = issuedBy('alice', household.person('bob').keyId)
+    const set = ['account', 'set', 'alice@example.org', '--bypass-tokens', 'off', '--data', household.data]
+    expect(await cmbridge(set)).toMatchObject({ exitCode: 0 })
+    await eventually('it is announced without', async () => {
+      const text = await keyAnnouncementOf(household, household.person('alice').keyId)
+      return text !== '' && !text.includes('BypassTokenAccepted')
+    })
+    const bob = await ForeignClient.ofPerson(household, 'bob')
+    await bob.send({ to: 'alice', subject: 'No longer taken', work: { bits: 8, secret } })
+    await arrives('alice', 'Junk', 'No longer taken')
+    await send('alice', 'grace@example.net', 'Without a token')
+    expect((await grace.receive()).acknowledgment).toBe('')
   })
 
   function issuedBy(name: string, to: string): string {

@@ -345,3 +345,8 @@ async function announcementsIn(household: Household, reader: Reader): Promise<Me
 export function announcementsFor(household: Household, name: string): Promise<MessageAnnouncement[]> {
   return announcementsIn(household, { keyId: household.person(name).keyId, authKey: authKeyOf(name) })
 }
+
+/** The key announcement at the household's CM server; empty when there is none. */
+export function keyAnnouncementOf(household: Household, keyId: string): Promise<string> {
+  return blockAt(household, keyAnnouncementKey(keyId as KeyId))
+}
