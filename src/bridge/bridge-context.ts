@@ -123,14 +123,17 @@ export function ownServersRequest(context: CmContext, account: Account): Servers
 export function namedServersRequest(
   context: Pick<CmContext, 'store' | 'cm' | 'random' | 'privateServers'>,
   servers: readonly ServerAddress[],
-  accountId?: AccountId,
+  accountId: AccountId,
 ): ServersRequest {
-  const own = listAccounts(context.store.read).flatMap((account) => account.servers)
+  const own = listAccounts(context.store.read).flatMap(({ servers: current, network }) => [
+    ...current,
+    ...(network.old?.servers ?? []),
+  ])
   return {
     servers,
     judge: publicAddressesExcept([...own, ...context.privateServers]),
     environment: context.cm,
-    isolation: `${accountId ?? 'nobody'} as a stranger`,
+    isolation: `${accountId} as a stranger`,
     randomInt: (limit) => Math.floor(context.random() * limit),
   }
 }

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Secret } from '../../src/base/secret.ts'
-import type { CmSession } from '../../src/cm/client/cm-session.ts'
+import type { CmSession, StoreCommand } from '../../src/cm/client/cm-session.ts'
 import { connectCmServer } from '../../src/cm/client/connect-cm-server.ts'
-import { parseBlockKey } from '../../src/cm/ids.ts'
+import { type BlockKey, parseBlockKey } from '../../src/cm/ids.ts'
 import { anyAddress } from '../../src/net/address-guard.ts'
 import type { ByteChannel } from '../../src/net/byte-channel.ts'
 import {
@@ -15,28 +15,19 @@ import {
   testServerTls,
 } from '../support/cm-client-support.ts'
 import { type Exchange, readTranscript } from '../support/cm-transcript.ts'
+import { vectorNames } from '../support/vectors.ts'
 
-/** Commands the client does not have: the DHT and relaying. */
-const NOT_OURS = /^(GET|STORE) (ENTANGLED|PROXY) /
+/** Commands the client does not have: the DHT. */
+const NOT_OURS = /^(GET|STORE) ENTANGLED /
 
-const DIALOGUES = [
-  '01-key-post-first-login-001',
-  '03-check-empty-001',
-  '04-check-empty-since-001',
-  '05-lookup-address-at-server-001',
-  '06-lookup-keyid-at-server-001',
-  '07-lookup-unknown-001',
-  '08-lookup-dns-001',
-  '09-send-001',
-  '10-check-unknown-sender-retry-ack-001',
-  '10-check-unknown-sender-retry-ack-002',
-  '10-check-unknown-sender-retry-ack-005',
-  '11-ack-search-found-001',
-  '12-send-token-attachment-001',
-  '16-check-bob-two-001',
-  '16-check-bob-two-002',
-  '22-check-embargoed-002',
-]
+/** Recordings that hold nothing for this client. */
+const LEFT_OUT: Readonly<Record<string, string>> = {
+  '10-check-unknown-sender-retry-ack-004': 'a look-up in the DHT alone',
+}
+
+const DIALOGUES = vectorNames('transcripts/client')
+  .flatMap((name) => /^(.*)\.txt$/.exec(name)?.[1] ?? [])
+  .filter((name) => LEFT_OUT[name] === undefined)
 
 let directory: string
 let server: ScriptedServer | undefined
@@ -88,7 +79,7 @@ async function say(session: CmSession, exchange: Exchange): Promise<string> {
   if (verb === 'QUIT') return session.quit().then(() => 'quit')
   if (verb === 'DNS') return JSON.stringify(await session.dnsTxt(operand))
   if (key === undefined) throw new Error(`unexpected command in a recording: ${exchange.command}`)
-  if (verb === 'STORE') return (await store(session, key, body)).kind
+  if (verb === 'STORE') return (await store(session, { key, body, how: howOf(where, since) })).kind
   if (!exchange.answer.startsWith('Type: data')) {
     const reply = await session.getBlock(key, since === undefined ? undefined : Date.parse(since))
     return reply.kind === 'block' ? `${reply.text.replaceAll('\n', '\r\n')}EndBlock\r\n` : reply.kind
@@ -99,24 +90,35 @@ async function say(session: CmSession, exchange: Exchange): Promise<string> {
   return `${reply.headerText.replaceAll('\n', '\r\n')}${await readFile(sinkPath, 'latin1')}`
 }
 
-function store(session: CmSession, key: NonNullable<ReturnType<typeof parseBlockKey>>, body: Buffer) {
+/** `STORE SERVER`, or `STORE PROXY` with or without `AFTER`. */
+function howOf(where: string, after: string | undefined): StoreCommand {
+  if (where === 'SERVER') return { kind: 'server' }
+  return { kind: 'proxy', ...(after === undefined ? {} : { afterMs: Date.parse(after) }) }
+}
+
+function store(
+  session: CmSession,
+  given: { readonly key: BlockKey; readonly body: Buffer; readonly how: StoreCommand },
+) {
+  const { key, body, how } = given
   const dataLine = /(?:^|\r\n)Data: [0-9]+\r\n/.exec(body.toString('latin1'))
   if (dataLine === null) {
     const text = body
       .toString('utf8')
       .replace(/EndBlock\r\n$/, '')
       .replaceAll('\r\n', '\n')
-    return session.storeText(key, text)
+    return session.storeText(key, text, how)
   }
   const end = dataLine.index + dataLine[0].length
   const headerText = body.subarray(0, end).toString('utf8').replaceAll('\r\n', '\n')
-  return session.storeData(key, headerText, body.subarray(end))
+  return session.storeData(key, headerText, body.subarray(end), how)
 }
 
 /** The outcome a recorded answer stands for. */
 function meaningOf(exchange: Exchange): string {
   if (exchange.command === 'QUIT') return 'quit'
   if (exchange.answer === 'NOT FOUND\r\n') return 'not-found'
+  if (exchange.answer === 'FAILED\r\n') return 'refused'
   if (exchange.answer === 'DONE\r\n') return exchange.command.startsWith('LOGIN') ? 'ok' : 'done'
   return exchange.answer
 }

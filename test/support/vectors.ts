@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const GOLDEN = fileURLToPath(new URL('../golden/vectors/', import.meta.url))
@@ -14,6 +14,12 @@ export function hasVector(name: string): boolean {
   if (vectorPath(name) !== undefined) return true
   console.log(`skipped: vector ${name} is large and lies only in ../shared/vectors`)
   return false
+}
+
+/** Names of the files in one folder of the vectors, sorted. */
+export function vectorNames(folder: string): string[] {
+  const folders = [`${GOLDEN}${folder}`, `${SHARED}${folder}`].filter((path) => existsSync(path))
+  return [...new Set(folders.flatMap((path) => readdirSync(path)))].sort()
 }
 
 /** The bytes of one vector; throws when it is missing. */
