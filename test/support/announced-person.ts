@@ -1,15 +1,18 @@
-import { joinAddressClaims } from '../../src/cm/address-claim.ts'
+import { encodeAddressClaim, joinAddressClaims } from '../../src/cm/address-claim.ts'
 import {
   type BuiltBlock,
   buildAddressClaim,
   buildKeyAnnouncement,
   type ProofMaker,
 } from '../../src/cm/build-announcements.ts'
-import type { KeyId } from '../../src/cm/ids.ts'
+import { addressHash, type KeyId } from '../../src/cm/ids.ts'
+import { encodeKeyAnnouncementBody } from '../../src/cm/key-announcement.ts'
+import { clearsign } from '../../src/cm/openpgp/clear-signatures.ts'
 import { generateKey } from '../../src/cm/openpgp/secret-keys.ts'
 import { solveProofOfWork } from '../../src/cm/proof-of-work.ts'
 import type { SecretKey } from '../../src/cm/secret-key.ts'
 import { parseTransport } from '../../src/cm/transport.ts'
+import { formatUtcTime } from '../../src/cm/utc-time.ts'
 
 /** Somebody with a key, a key announcement and an address claim, all true. */
 export interface AnnouncedPerson {
@@ -62,4 +65,39 @@ export function joinClaims(...people: readonly AnnouncedPerson[]): string {
 
 function wholeSecond(ms: number): number {
   return Math.floor(ms / 1000) * 1000
+}
+
+/**
+ * A key announcement and a claim for a key whose secret nobody here has, signed by somebody else: what a server that
+ * checks nothing may serve. `keyBlock` stands in it as it is.
+ */
+export async function announceForeignKey(
+  address: string,
+  {
+    keyId,
+    keyBlock,
+    dateMs = wholeSecond(Date.now()),
+  }: {
+    readonly keyId: string
+    readonly keyBlock: string
+    readonly dateMs?: number
+  },
+): Promise<Readonly<Record<string, string>>> {
+  const signer = await generateKey({ name: 'Somebody Else', address: 'else@example.com', nowMs: dateMs })
+  const date = formatUtcTime(dateMs)
+  const body = encodeKeyAnnouncementBody({
+    date,
+    expires: formatUtcTime(dateMs + 86_400_000),
+    userId: undefined,
+    transport: { kind: 'entangled' },
+    mailboxPrefixes: ['0'],
+    senderProofOfWork: { bits: 24, matches: 2 },
+    bypassTokenAccepted: undefined,
+    keyBlock,
+  })
+  const claim = encodeAddressClaim({ date, keyId: keyId as KeyId, address, proofOfWork: 'bd,0,1' })
+  return {
+    [keyId]: await clearsign(`ProofOfWork: bd,0,1\n${body}`, signer, dateMs),
+    [addressHash(address)]: await clearsign(claim, signer, dateMs),
+  }
 }
