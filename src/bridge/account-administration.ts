@@ -68,7 +68,8 @@ async function addAccount(
   }
   await options.onAdded?.(outcome.accountId)
   options.log.debug({ accountId: outcome.accountId, address }, 'an account was added')
-  return { kind: 'ok', address, keyId, appPassword: outcome.appPassword }
+  const { appPassword } = outcome
+  return { kind: 'ok', address, keyId, appPassword, hasAuthKey: account.authKey !== undefined }
 }
 
 async function removeAccount(

@@ -71,6 +71,8 @@ export type AddAccountOutcome =
       readonly keyId: string
       /** Shown once, kept only as a hash. */
       readonly appPassword: Secret<string>
+      /** It can log in at its servers: a key was given, or made for our own CM server. */
+      readonly hasAuthKey: boolean
     }
   /** `reason` is one line for the user: what is wrong and what to do. */
   | { readonly kind: 'refused'; readonly reason: string }

@@ -30,6 +30,7 @@ export interface AccountAddResult {
   readonly address: string
   readonly keyId: string
   readonly appPassword: string
+  readonly hasAuthKey: boolean
 }
 
 export interface AccountRemoveArgs {
@@ -121,8 +122,8 @@ async function addAccount(accounts: AccountAdministration, args: AccountAddArgs)
     passphrase: passphrase === null || passphrase === undefined ? undefined : new Secret(passphrase),
   })
   if (outcome.kind === 'refused') throw new CliError(outcome.reason)
-  const { keyId, appPassword } = outcome
-  return { address: outcome.address, keyId, appPassword: appPassword.reveal() }
+  const { keyId, appPassword, hasAuthKey } = outcome
+  return { address: outcome.address, keyId, appPassword: appPassword.reveal(), hasAuthKey }
 }
 
 function addArgs(args: unknown): AccountAddArgs {

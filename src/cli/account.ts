@@ -82,9 +82,22 @@ async function addAccount(context: CliContext, flags: AddFlags, address: string)
       `password  ${result.appPassword}   (for your mail program; shown only now)`,
       ...(auto?.settings ?? []).map((line) => `set       ${line}   (in your settings, for all accounts)`),
       ...(auto?.notTaken ?? []).map((line) => `not taken ${line}`),
+      ...serverAdvice(args.servers, result),
       'next      "cmbridge serve" if it does not run yet, and "cmbridge info" for the settings of your mail program',
     ],
   })
+}
+
+/** Without a server there is no mail, and without its key the server keeps none. */
+function serverAdvice(
+  servers: readonly string[],
+  { address, hasAuthKey }: Pick<AccountAddResult, 'address' | 'hasAuthKey'>,
+): string[] {
+  if (hasAuthKey) return []
+  const set = `cmbridge account set ${address}`
+  return servers.length === 0
+    ? [`server    none yet: "${set} --server HOST:PORT --auth-key KEY" before you can send or receive`]
+    : [`server    without an authentication key it will hardly keep mail: "${set} --auth-key KEY"`]
 }
 
 function listAccounts(context: CliContext, flags: CommonFlags): void {

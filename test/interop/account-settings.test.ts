@@ -39,6 +39,19 @@ const KEY = ['--auth-key', 'A1B2C3D4E5F6A7B8']
 
 const addAlice = () => json('account', 'add', 'alice@example.org', '--server', 'a.example:8081', ...KEY)
 
+describe('account add', () => {
+  it('says what is missing before mail can come', async () => {
+    const bare = await on('account', 'add', 'alice@example.org')
+    expect(bare.stdout).toContain(
+      '"cmbridge account set alice@example.org --server HOST:PORT --auth-key KEY"',
+    )
+    const keyless = await on('account', 'add', 'bob@example.org', '--server', 'a.example:8081')
+    expect(keyless.stdout).toContain('"cmbridge account set bob@example.org --auth-key KEY"')
+    const complete = await on('account', 'add', 'carol@example.org', '--server', 'a.example:8081', ...KEY)
+    expect(complete.stdout).not.toContain('account set')
+  })
+})
+
 describe('account set', () => {
   it('changes everything at once and shows it, and never a secret', async () => {
     await addAlice()
