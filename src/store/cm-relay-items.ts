@@ -44,11 +44,18 @@ export class CmRelayItems implements ProxiedQueue {
     }
   }
 
+  /** From one target to the next by the index: what it costs does not grow with what waits for them. */
   dueTargets(nowMs: number): readonly string[] {
     return this.#database
       .prepare(
-        `SELECT DISTINCT target FROM relay_deliveries LEFT JOIN relay_targets USING (target)
-         WHERE relay_deliveries.next_ms <= ?1 AND coalesce(relay_targets.next_ms, 0) <= ?1`,
+        `WITH RECURSIVE waiting (target) AS (
+           SELECT min(target) FROM relay_deliveries
+           UNION ALL
+           SELECT (SELECT min(target) FROM relay_deliveries WHERE target > waiting.target)
+           FROM waiting WHERE waiting.target IS NOT NULL)
+         SELECT waiting.target FROM waiting LEFT JOIN relay_targets USING (target)
+         WHERE waiting.target IS NOT NULL AND coalesce(relay_targets.next_ms, 0) <= ?1
+         AND (SELECT min(next_ms) FROM relay_deliveries WHERE target = waiting.target) <= ?1`,
       )
       .all(nowMs)
       .map((row) => String(row.target))
@@ -96,9 +103,10 @@ export class CmRelayItems implements ProxiedQueue {
   nextDueMs(nowMs: number): number | undefined {
     const row = this.#database
       .prepare(
-        `SELECT min(max(relay_deliveries.next_ms, coalesce(relay_targets.next_ms, 0))) AS due_ms
-         FROM relay_deliveries LEFT JOIN relay_targets USING (target)
-         WHERE max(relay_deliveries.next_ms, coalesce(relay_targets.next_ms, 0)) > ?`,
+        `SELECT min(due_ms) AS due_ms FROM (
+           SELECT min(next_ms) AS due_ms FROM relay_deliveries WHERE next_ms > ?1
+           UNION ALL
+           SELECT min(next_ms) FROM relay_targets WHERE next_ms > ?1)`,
       )
       .get(nowMs)
     return typeof row?.due_ms === 'number' ? row.due_ms : undefined

@@ -50,7 +50,7 @@ export const relayOperations = {
       return 'known'
     }
     const bytes = Buffer.byteLength(item.text) + (item.payload?.bytes ?? 0)
-    if (!hasRoom(tx, { userId: item.userId, bytes }, args.room)) return 'full'
+    if (!hasRoom(tx, { item, bytes }, args.room)) return 'full'
     insertDeliveries(tx, insertItem(tx, args, { digest, bytes }), item)
     return 'queued'
   },
@@ -151,8 +151,9 @@ function insertItem(
 ): number {
   const { lastInsertRowid } = tx
     .sql(
-      `INSERT INTO relay_items (digest, key, user_id, is_data, text, payload_file, payload_bytes, bytes, expires_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO relay_items (digest, key, user_id, is_data, text, payload_file, payload_bytes, bytes, targets,
+         expires_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       digest,
@@ -163,6 +164,7 @@ function insertItem(
       payloadFile,
       item.payload?.bytes ?? 0,
       bytes,
+      item.targets.length,
       item.expiresMs,
     )
   return Number(lastInsertRowid)
@@ -182,17 +184,18 @@ function insertDeliveries(
 
 function hasRoom(
   tx: RelayTransaction,
-  { userId, bytes }: { readonly userId: string; readonly bytes: number },
+  { item, bytes }: { readonly item: ProxiedItem; readonly bytes: number },
   room: QueueRoom,
 ): boolean {
-  const sums = 'SELECT count(*) AS items, coalesce(sum(bytes), 0) AS bytes FROM relay_items'
+  const sums =
+    'SELECT coalesce(sum(bytes), 0) AS bytes, coalesce(sum(targets), 0) AS deliveries FROM relay_items'
   const all = tx.sql(sums).get()
-  const own = tx.sql(`${sums} WHERE user_id = ?`).get(userId)
+  const own = tx.sql(`${sums} WHERE user_id = ?`).get(item.userId)
   return (
-    Number(all?.items) < room.items &&
     Number(all?.bytes) + bytes <= room.bytes &&
-    Number(own?.items) < room.itemsPerUser &&
-    Number(own?.bytes) + bytes <= room.bytesPerUser
+    Number(all?.deliveries) + item.targets.length <= room.deliveries &&
+    Number(own?.bytes) + bytes <= room.bytesPerUser &&
+    Number(own?.deliveries) + item.targets.length <= room.deliveriesPerUser
   )
 }
 

@@ -12,11 +12,12 @@ CREATE TABLE relay_items (
   -- Name in the relay directory; NULL for text blocks.
   payload_file TEXT UNIQUE,
   payload_bytes INTEGER NOT NULL,
-  -- Octets of text and payload, for the limits.
+  -- For the limits: octets of text and payload, and how many targets it was given.
   bytes INTEGER NOT NULL,
+  targets INTEGER NOT NULL,
   expires_ms INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX relay_items_by_user ON relay_items (user_id, bytes);
+CREATE INDEX relay_items_by_user ON relay_items (user_id, bytes, targets);
 CREATE INDEX relay_items_by_expiry ON relay_items (expires_ms);
 CREATE TABLE relay_deliveries (
   item_id INTEGER NOT NULL REFERENCES relay_items ON DELETE CASCADE,

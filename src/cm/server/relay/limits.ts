@@ -1,17 +1,19 @@
 import { duration } from '../../../base/clock.ts'
 import type { QueueRoom } from './queue-port.ts'
 
-/** Room for what is passed on: a message of 1 GiB with its blocks, and what a household has under way at once (S9). */
+/** Room for what is passed on: a user can have a message of 1 GiB under way to 100 servers, and a household several (S9). */
 export const DEFAULT_ROOM: QueueRoom = {
-  items: 20_000,
   bytes: 8 * 1024 ** 3,
-  itemsPerUser: 4_000,
+  deliveries: 60_000,
   bytesPerUser: 2 * 1024 ** 3,
+  deliveriesPerUser: 20_000,
 }
 
 export const RELAY_LIMITS = {
   /** `Post-To` lines of one block: the recipients of one message can be as many (SMTP takes 100). */
   targets: 100,
+  /** Servers in all of them: each may cost a connection at every attempt (S6). */
+  servers: 200,
   /** Milliseconds a block is offered to its targets, after its Date or after AFTER (CM wire 9.4, `expire_days`). */
   lifetimeMs: 7 * duration.day,
   /** Milliseconds after the start until the first look: the listener and its clients come first (the reference: 18 s). */
@@ -29,7 +31,7 @@ export const RELAY_LIMITS = {
   /** Refusals in a row after which a server is taken to refuse everything. */
   refusalsInARow: 20,
   /** Entries read of the peer's queue at once: a text can have 1 MiB. */
-  replicasPerPage: 50,
+  replicasPerPage: 8,
   /** Milliseconds the end waits for connections that are just being made. */
   closeMs: 2 * duration.second,
 } as const

@@ -22,11 +22,14 @@ export function parsePostTo(text: string): PostTo | undefined {
   const { postTo, embargo, body } = splitOutboxBlock(text)
   if (embargo !== undefined || blockLines(body).some((line) => POST_TO_LINE.test(line))) return undefined
   const targets = new Set<string>()
+  let servers = 0
   for (const value of postTo) {
     const transport = parseTransport(value.replace(EMBARGO_PREFIX, ''))
     if (transport?.kind !== 'servers') return undefined
     targets.add(encodeTransport(transport))
+    servers += transport.servers.length
   }
   if (targets.size === 0 || targets.size > RELAY_LIMITS.targets) return undefined
+  if (servers > RELAY_LIMITS.servers) return undefined
   return { targets: [...targets], body }
 }

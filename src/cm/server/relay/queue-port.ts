@@ -27,12 +27,12 @@ export interface ProxiedItem {
   readonly expiresMs: number
 }
 
-/** How much may wait; octets are those of texts and payloads. */
+/** How much may wait; octets are those of texts and payloads, a delivery is a block for one target. */
 export interface QueueRoom {
-  readonly items: number
   readonly bytes: number
-  readonly itemsPerUser: number
+  readonly deliveries: number
   readonly bytesPerUser: number
+  readonly deliveriesPerUser: number
 }
 
 /** A block that is to be sent to a target. */
@@ -91,7 +91,7 @@ export interface ProxiedQueue {
   delay(itemId: number, target: string, retry: Retry): Promise<void>
   /** Removes items that are over; returns how many. */
   expire(nowMs: number): Promise<number>
-  /** When the next delayed delivery becomes due, milliseconds since 1970; undefined: none is delayed. */
+  /** When a delay ends, of a delivery or a target, milliseconds since 1970; undefined: nothing is delayed. */
   nextDueMs(nowMs: number): number | undefined
 }
 

@@ -141,11 +141,9 @@ export class RelayLoop {
     const { queue, log } = this.#context
     const nowMs = this.#clock.now()
     try {
-      const peerMs = Math.max(queue.replicas.nextDueMs(nowMs) ?? 0, queue.targets.get(PEER_TARGET).nextMs)
-      const dueMs = [queue.proxied.nextDueMs(nowMs), this.#peer && peerMs]
-        .filter((ms) => ms !== undefined)
-        .filter((ms) => ms > nowMs)
-      return Math.min(RELAY_LIMITS.intervalMs, ...dueMs.map((ms) => ms - nowMs))
+      // Too early does no harm: the look finds nothing.
+      const dueMs = [queue.proxied.nextDueMs(nowMs), queue.replicas.nextDueMs(nowMs)]
+      return Math.min(RELAY_LIMITS.intervalMs, ...dueMs.flatMap((ms) => (ms === undefined ? [] : ms - nowMs)))
     } catch (cause) {
       log.error({ cause }, 'the relay queue cannot be read')
       return RELAY_LIMITS.intervalMs

@@ -35,6 +35,10 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['an Embargo line', `Post-To: server=a.example:1\nEmbargo: 2026-11-25T09:48:24Z\n${BLOCK}`],
   ['seventeen alternatives', `Post-To: server=${Array(17).fill('a.example:1').join(',')}\n${BLOCK}`],
   [
+    'more servers than may be connected to for one block',
+    `${Array.from({ length: 13 }, (_, n) => `Post-To: server=${Array(16).fill(`h${n}.example:1`).join(',')}\n`).join('')}${BLOCK}`,
+  ],
+  [
     'more targets than a message has recipients',
     `${Array.from({ length: 101 }, (_, n) => `Post-To: server=h${n}.example:1\n`).join('')}${BLOCK}`,
   ],

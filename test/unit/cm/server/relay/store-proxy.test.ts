@@ -299,7 +299,7 @@ describe('STORE PROXY', () => {
   })
 
   it('has room for so much, and for so much of one user', async () => {
-    const room = { items: 3, bytes: 1_000_000, itemsPerUser: 2, bytesPerUser: 5_000 }
+    const room = { bytes: 1_000_000, deliveries: 3, bytesPerUser: 5_000, deliveriesPerUser: 2 }
     const relay = await start({ room })
     const send = async (content: string): Promise<string> =>
       proxy(relay, postTo(dataBlock(content, relay.clock.now()), 'server=a.example:1'))
