@@ -7,7 +7,7 @@
 export const MAX_LINE_BYTES = 16_384
 
 const CR = 0x0d
-const LF = 0x0a
+const EMPTY = Buffer.alloc(0)
 
 export type CmFrame =
   /** A command, a reply, or a line inside a block. `bare`: it holds a lone CR or LF, so it must be refused (S5). */
@@ -38,13 +38,17 @@ type Mode =
  * that was pushed last, provided frames are pulled before the next push.
  */
 export class CmFramer {
-  #buffer: Buffer = Buffer.alloc(0)
-  /** Octets of the buffer that are known to hold no CRLF start. */
+  #buffer: Buffer = EMPTY
+  /** Octets of the buffer that were given out. */
+  #taken = 0
+  /** Octets of the buffer behind which a CRLF may start. */
   #scanned = 0
   #mode: Mode = { name: 'lines' }
 
+  /** The chunk must not change afterwards: frames may point into it. */
   push(bytes: Uint8Array): void {
-    this.#buffer = this.#buffer.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#buffer, bytes])
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#replace(this.#rest === 0 ? chunk : Buffer.concat([this.#buffer.subarray(this.#taken), chunk]))
   }
 
   /** The lines that follow are a block: `EndBlock`, `Data: n` and `Padding:` get their meaning. */
@@ -59,10 +63,16 @@ export class CmFramer {
 
   /** True when no octet waits: what STARTTLS asks for. */
   get isEmpty(): boolean {
-    return this.#buffer.length === 0
+    return this.#rest === 0
   }
 
   next(): CmFrame | undefined {
+    const frame = this.#next()
+    if (frame === undefined) this.#compact()
+    return frame
+  }
+
+  #next(): CmFrame | undefined {
     switch (this.#mode.name) {
       case 'broken':
         return undefined
@@ -80,8 +90,10 @@ export class CmFramer {
       this.#mode = { name: 'lines' }
       return { kind: 'payload-end' }
     }
-    if (this.#buffer.length === 0) return undefined
-    const bytes = this.#take(Math.min(mode.remaining, this.#buffer.length))
+    if (this.#rest === 0) return undefined
+    const end = this.#taken + Math.min(mode.remaining, this.#rest)
+    const bytes = this.#buffer.subarray(this.#taken, end)
+    this.#take(end)
     mode.remaining -= bytes.length
     return { kind: 'payload', bytes }
   }
@@ -104,33 +116,44 @@ export class CmFramer {
   }
 
   #nextLine(): CmFrame | undefined {
-    const end = this.#buffer.indexOf('\r\n', this.#scanned, 'latin1')
-    const length = end < 0 ? this.#buffer.length : end
+    const found = this.#buffer.indexOf('\r\n', this.#scanned, 'latin1')
     // A CR at the very end may be the first half of the CRLF.
-    const pendingCr = end < 0 && this.#buffer.at(-1) === CR ? 1 : 0
-    if (length - pendingCr > MAX_LINE_BYTES) {
+    const pendingCr = found < 0 && this.#rest > 0 && this.#buffer.at(-1) === CR ? 1 : 0
+    const end = found < 0 ? this.#buffer.length - pendingCr : found
+    if (end - this.#taken > MAX_LINE_BYTES) {
       this.#mode = { name: 'broken' }
-      this.#buffer = Buffer.alloc(0)
+      this.#replace(EMPTY)
       return { kind: 'too-long' }
     }
-    if (end < 0) {
-      this.#scanned = length - pendingCr
+    if (found < 0) {
+      this.#scanned = end
       return undefined
     }
-    const octets = this.#take(end)
-    this.#take(2)
-    return {
-      kind: 'line',
-      line: Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1'),
-      bare: octets.includes(CR) || octets.includes(LF),
-    }
+    const line = this.#buffer.toString('latin1', this.#taken, end)
+    this.#take(end + 2)
+    return { kind: 'line', line, bare: line.includes('\r') || line.includes('\n') }
   }
 
-  #take(count: number): Uint8Array {
-    const bytes = this.#buffer.subarray(0, count)
-    this.#buffer = this.#buffer.subarray(count)
-    this.#scanned = 0
-    return bytes
+  get #rest(): number {
+    return this.#buffer.length - this.#taken
+  }
+
+  #take(end: number): void {
+    this.#taken = end
+    this.#scanned = end
+  }
+
+  #replace(buffer: Buffer): void {
+    const scanned = this.#scanned - this.#taken
+    this.#buffer = buffer
+    this.#taken = 0
+    this.#scanned = buffer === EMPTY ? 0 : scanned
+  }
+
+  /** The rest of a line is kept by itself: a slow peer must not keep the whole chunk it came in. */
+  #compact(): void {
+    if (this.#taken > 0)
+      this.#replace(this.#rest === 0 ? EMPTY : Buffer.from(this.#buffer.subarray(this.#taken)))
   }
 }
 
