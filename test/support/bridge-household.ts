@@ -31,6 +31,8 @@ interface HouseholdOptions {
   readonly guests?: readonly string[]
   /** `section.name=value`. */
   readonly settings?: readonly string[]
+  /** The CM server passes blocks on: back to itself. */
+  readonly relays?: boolean
 }
 
 /**
@@ -54,10 +56,14 @@ export class Household {
   }
 
   /** Resolves when every account is announced. */
-  static async start({ people, guests = [], settings = [] }: HouseholdOptions): Promise<Household> {
+  static async start(options: HouseholdOptions): Promise<Household> {
+    const { people, guests = [], settings = [], relays = false } = options
     const keys = [...people, ...guests].map((name) => [authKeyOf(name), 'undefined'])
-    const cmServer = await startTestCmServer({ accounts: Object.fromEntries(keys) })
-    const gate = await ServerGate.start(cmServer.port)
+    let gate: ServerGate | undefined
+    const relay = { allowedHostPorts: () => [`127.0.0.1:${gate?.port}`] }
+    const accounts = Object.fromEntries(keys)
+    const cmServer = await startTestCmServer({ accounts, ...(relays ? { relay } : {}) })
+    gate = await ServerGate.start(cmServer.port)
     const household = new Household(cmServer, gate, settings)
     await household.restart()
     for (const name of people) await household.#addPerson(name)
