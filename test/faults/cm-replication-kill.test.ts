@@ -11,6 +11,7 @@ import {
   dataBlock,
   freePort,
   loggedIn,
+  postTo,
   RELAY_USER,
   upload,
 } from '../support/cm-relay-support.ts'
@@ -81,6 +82,16 @@ async function changeAccounts(side: Side, authKey: string, isRemoved: boolean): 
   client.destroy()
 }
 
+/** A block that one server is to pass on to the other; it has said DONE. */
+async function passOn(side: Side, number: number): Promise<string> {
+  const block = dataBlock(`passed on ${number}`, Date.now())
+  const client = await loggedIn(side)
+  const proxied = postTo(block, `server=127.0.0.1:${side.peerPort}`)
+  expect(await upload(client, `STORE PROXY ${block.key}`, proxied)).toBe('DONE')
+  client.destroy()
+  return block.key.toUpperCase()
+}
+
 /** Begins to write and does not wait: the server dies over it. */
 async function beginToWrite(side: Side, number: number): Promise<void> {
   const client = await WireClient.connectSecure(side.port)
@@ -90,7 +101,10 @@ async function beginToWrite(side: Side, number: number): Promise<void> {
 }
 
 /** Everything a server has stored, without what is only its own. */
-function contentOf({ directory }: Side): { readonly records: unknown[]; readonly waiting: number } {
+function contentOf({ directory }: Side): {
+  readonly records: readonly Readonly<Record<string, unknown>>[]
+  readonly waiting: number
+} {
   const database = new DatabaseSync(join(directory, 'blocks.db'), { readOnly: true })
   try {
     return {
@@ -100,7 +114,11 @@ function contentOf({ directory }: Side): { readonly records: unknown[]; readonly
            FROM records ORDER BY 1, 2, 3`,
         )
         .all(),
-      waiting: Number(database.prepare('SELECT count(*) AS n FROM replicas').get()?.n),
+      waiting: Number(
+        database
+          .prepare('SELECT (SELECT count(*) FROM replicas) + (SELECT count(*) FROM relay_items) AS n')
+          .get()?.n,
+      ),
     }
   } finally {
     database.close()
@@ -117,6 +135,7 @@ async function mayLogIn({ port }: Side, authKey: string): Promise<boolean> {
 describe('two servers that replicate', () => {
   it('end equal, however often one of them is killed', { timeout: 120_000 }, async () => {
     const authKeys: string[] = []
+    const passedOn: string[] = []
     for (let number = 0; number < KILLS * WRITES_BETWEEN_KILLS; number += 1) {
       const side = sides[number % 2]!
       await post(side, number)
@@ -125,6 +144,7 @@ describe('two servers that replicate', () => {
       authKeys.push(authKey)
       if (number % WRITES_BETWEEN_KILLS !== WRITES_BETWEEN_KILLS - 1) continue
       const victim = sides[Math.floor(number / WRITES_BETWEEN_KILLS) % 2]!
+      passedOn.push(await passOn(victim, number))
       await beginToWrite(victim, number)
       await kill(victim)
       victim.child = await spawnServer(victim)
@@ -135,6 +155,7 @@ describe('two servers that replicate', () => {
     const [one, two] = sides.map(contentOf)
     expect(one!.records.length).toBeGreaterThanOrEqual(2 * KILLS * WRITES_BETWEEN_KILLS)
     expect(two!.records).toEqual(one!.records)
+    expect(one!.records.map(({ key }) => key)).toEqual(expect.arrayContaining(passedOn))
     for (const [number, authKey] of authKeys.entries()) {
       const isThere = number % 4 >= 2
       expect([await mayLogIn(sides[0]!, authKey), await mayLogIn(sides[1]!, authKey)]).toEqual([
