@@ -50,7 +50,12 @@ const EXPLANATION = `
 The directory of --data holds blocks.db, payloads/, and what you may put there: auth.txt, notify.txt, and a certificate
 of your own as cm-server.pem with cm-server.key (RSA or ECDSA; made at the first start). The administrator is the
 account "administrator" of auth.txt: it adds and disables keys by ADDLOGIN, RMLOGIN and GENLOGIN, and ends the server by
-SHUTDOWN. What it said of a key beats auth.txt, except that a key disabled there stays disabled.`
+SHUTDOWN. What it said of a key beats auth.txt, except that a key disabled there stays disabled.
+
+With --replicate-to, blocks and accounts that change here are handed to the other server, in order, until it has them;
+what was there before is not. Its accounts need "replication" with the key of --replication-key. Two servers can name
+each other. STORE PROXY sends to public addresses and to this server itself; others must be in cm.privateServers.
+"cmbridge status --data DIR" shows what waits and what fails.`
 
 /** `cmbridge cm-server`: the CM server alone, on a directory of its own, until SIGTERM, SIGINT or SHUTDOWN. */
 export function registerCmServer(program: Command, context: CliContext): void {
