@@ -207,5 +207,11 @@ describe.skipIf(!hasProgram('redis-server'))('a household with a CM server of it
     expect(await client.ask(`LOGIN ${keyId.toUpperCase()} ${authKey}`)).toBe('FAILED')
     client.destroy()
     expect(await served.end('SIGTERM')).toBe(0)
+
+    // And while nothing runs, on the port it had.
+    const again = ['--set', 'cmServer.enabled=true', '--set', `cmServer.listen=${server}`]
+    await json('account', 'add', 'carol@example.org', '--server', server, ...again)
+    await startServe(['--data', data, ...ANY_PORTS, ...again, 'serve'])
+    await eventually('carol is announced', () => look().announced === 2)
   })
 })
