@@ -20,8 +20,7 @@ import { contactsOf } from './trust.ts'
  * rival. Entangled will be one more `Source`. Nothing is stored here.
  */
 
-/** Milliseconds for one source while somebody waits (design 7.2), and while nobody does. */
-const HURRIED_SOURCE_MS = 2000
+/** Milliseconds for one source while nobody waits. */
 const PATIENT_SOURCE_MS = 30_000
 /** Contacts of one address whose servers are asked: each is a list of its own that somebody else wrote. */
 const MAX_CONTACT_SOURCES = 8
@@ -150,8 +149,8 @@ class LookupRun {
 
   #withinTime<T>(find: (signal: AbortSignal) => Promise<T>): Promise<T | 'time-up'> {
     const { context, options } = this.#run
-    const timeMs = options.isHurried === true ? HURRIED_SOURCE_MS : PATIENT_SOURCE_MS
-    return withinTime({ clock: context.clock, timeMs, signal: options.signal }, find)
+    const { sourceMs: timeMs = PATIENT_SOURCE_MS, signal } = options
+    return withinTime({ clock: context.clock, timeMs, signal }, find)
   }
 
   #outcome(address: string | undefined, hasSource: boolean): LookupOutcome {

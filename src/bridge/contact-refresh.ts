@@ -4,7 +4,7 @@ import { type Account, listAccounts } from '../store/account-queries.ts'
 import { staleContacts } from '../store/contact-queries.ts'
 import type { AccountId } from '../store/ids.ts'
 import type { BridgeContext } from './bridge-context.ts'
-import { refreshContact, tellOwnRivals } from './rivals.ts'
+import { type RivalContext, refreshContact, tellOwnRivals } from './rivals.ts'
 
 /** Contacts' keys are fetched again weekly, with a look for rivals (design 9). */
 const STALE_AFTER_MS = 7 * duration.day
@@ -46,10 +46,10 @@ export function startContactRefresh(context: BridgeContext): () => Promise<void>
 
 /** One pass over all accounts at a time; remembers what it tried, so that what cannot be fetched waits for a day. */
 export class ContactRefresh {
-  readonly #context: BridgeContext & { readonly ended: AbortSignal }
+  readonly #context: RivalContext & { readonly ended: AbortSignal }
   readonly #tried = new Map<string, number>()
 
-  constructor(context: BridgeContext & { readonly ended: AbortSignal }) {
+  constructor(context: RivalContext & { readonly ended: AbortSignal }) {
     this.#context = context
   }
 

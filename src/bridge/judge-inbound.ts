@@ -61,6 +61,8 @@ interface Given {
 
 /** Looking for the sender's key and for rivals of it. */
 const LOOKUP_TIME_MS = 30 * duration.second
+/** One source of rivals: a contact whose own server is dead must not have their mail held up. */
+const RIVAL_SOURCE_MS = 5 * duration.second
 /** Hashing the largest archive on a slow machine. */
 const VERIFY_TIME_MS = duration.hour
 
@@ -158,7 +160,11 @@ async function findRivals(context: BridgeContext, account: Account, sender: Send
   const { read } = context.store
   const known = sender.addresses.flatMap((address) => contactsOf(read, account.id, address))
   const outcomes = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
-    Promise.all(sender.addresses.map((address) => context.lookup.byAddress(account.id, address, { signal }))),
+    Promise.all(
+      sender.addresses.map((address) =>
+        context.lookup.byAddress(account.id, address, { signal, sourceMs: RIVAL_SOURCE_MS }),
+      ),
+    ),
   )
   const contacts = outcomes
     .flatMap(({ found, dropped }) => [...found, ...dropped])

@@ -30,11 +30,14 @@ export type LookupOutcome =
   /** A source that might know could not be asked, or the time was up; the findings are those of the others. */
   | (Findings & { readonly kind: 'unreachable'; readonly reason: string })
 
+/** Milliseconds for one source while a mail program waits for the reply to RCPT (design 7.2). */
+export const RCPT_SOURCE_MS = 2000
+
 export interface LookupOptions {
   /** Ends it early, as unreachable, with what was found by then. */
   readonly signal: AbortSignal
-  /** Somebody waits: no source gets more than two seconds (design 7.2). */
-  readonly isHurried?: boolean
+  /** Milliseconds for one source, since somebody waits; half a minute when absent. */
+  readonly sourceMs?: number
   /** Servers the owner named for this look-up, asked whatever the settings say. */
   readonly servers?: readonly ServerAddress[]
 }

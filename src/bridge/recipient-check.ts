@@ -5,7 +5,7 @@ import type { ContactRecord } from '../store/contact-operations.ts'
 import { addressLookup, contactByKeyId, type StoredContact } from '../store/contact-queries.ts'
 import type { AccountId } from '../store/ids.ts'
 import type { ReadConnection } from '../store/read-connection.ts'
-import type { KeyLookup, LookupOutcome } from './key-lookup.ts'
+import { type KeyLookup, type LookupOutcome, RCPT_SOURCE_MS } from './key-lookup.ts'
 import { parseRecipientAddress, type RecipientAddress } from './pins.ts'
 import { replies } from './submission-replies.ts'
 import { type AddressBinding, bindAddress, contactsOf } from './trust.ts'
@@ -92,7 +92,7 @@ async function checkPinned(
   }
   if (known !== undefined) return accept(asked, [asked.pin])
   return fromLookup(
-    await lookup.byKeyId(accountId, asked.pin, { hints: [], signal, isHurried: true }),
+    await lookup.byKeyId(accountId, asked.pin, { hints: [], signal, sourceMs: RCPT_SOURCE_MS }),
     asked,
     context,
   )
@@ -101,7 +101,7 @@ async function checkPinned(
 async function checkUnknown(asked: AskedAddress, context: RecipientCheckContext): Promise<RecipientCheck> {
   const { accountId, lookup, signal } = context
   return fromLookup(
-    await lookup.byAddress(accountId, asked.address.address, { signal, isHurried: true }),
+    await lookup.byAddress(accountId, asked.address.address, { signal, sourceMs: RCPT_SOURCE_MS }),
     asked,
     context,
   )
@@ -118,7 +118,7 @@ async function checkExpired(
 ): Promise<RecipientCheck> {
   const { contact, command, address } = asked
   const { accountId, lookup, signal } = context
-  const outcome = await lookup.byAddress(accountId, address.address, { signal, isHurried: true })
+  const outcome = await lookup.byAddress(accountId, address.address, { signal, sourceMs: RCPT_SOURCE_MS })
   const isRenewed = outcome.found.some(({ keyId }) => keyId === contact.keyId)
   // What the owner verified needs no second opinion; else a rival makes it a choice at the end of DATA.
   if (isRenewed && contact.trust === 'verified') return accept(asked, [contact.keyId], outcome.found)

@@ -4,6 +4,7 @@ import type { KeyId } from '../cm/ids.ts'
 import { isSameAddress, mailboxesNamed } from '../mail/address.ts'
 import { fieldsNamed, fieldValue } from '../mail/header.ts'
 import { messageIdOf, parseMessageIds } from '../mail/message-id.ts'
+import type { ByteRange } from '../mail/message-index.ts'
 import type {
   MailFromCommand,
   RcptToCommand,
@@ -23,10 +24,11 @@ import type { DueWork } from '../store/work-rows.ts'
 import type { Authenticator } from './authenticator.ts'
 import { type ChoiceContext, chooseKeys, unknownPins } from './choose-keys.ts'
 import { clientCopies } from './client-copies.ts'
-import type { KeyLookup } from './key-lookup.ts'
+import { type KeyLookup, RCPT_SOURCE_MS } from './key-lookup.ts'
 import { type ScannedSubmission, SubmissionScan } from './mime/submission-scan.ts'
 import { type CheckedRecipient, checkRecipient } from './recipient-check.ts'
 import { releaseTime, workBeginsMs } from './release-time.ts'
+import { signedForwardProblem } from './signed-forward.ts'
 import { replies } from './submission-replies.ts'
 import { timed } from './timed.ts'
 
@@ -160,6 +162,9 @@ class Transaction implements SubmissionTransaction {
     if (choice.kind === 'refused') return choice.reply
     const release = releaseTime(fields, this.#context.command.hold, options.clock.now())
     if (release.kind === 'wrong') return replies.wrongRelease(release.problem)
+    const source = { index: scanned.index, openRange: (range: ByteRange) => spooled.read(range) }
+    const problem = await signedForwardProblem(options.store, account.id, source)
+    if (problem !== undefined) return replies.wrongForward(problem)
     return this.#store(spooled, scanned, { recipients: choice.recipients, releaseMs: release.releaseMs })
   }
 
@@ -167,7 +172,7 @@ class Transaction implements SubmissionTransaction {
   async #lookUpPin(pin: KeyId): Promise<void> {
     const { options, account } = this.#context
     const outcome = await this.#withinLookupTime((signal) =>
-      options.lookup.byKeyId(account.id, pin, { hints: [], signal, isHurried: true }),
+      options.lookup.byKeyId(account.id, pin, { hints: [], signal, sourceMs: RCPT_SOURCE_MS }),
     )
     this.#pinned.push(...outcome.found)
   }

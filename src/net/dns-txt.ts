@@ -13,6 +13,10 @@ const MAX_RECORDS = 32
 const MAX_TEXT_BYTES = 16 * 1024
 /** Questions that wait at a time, each with a socket: strangers ask through our CM server too. */
 const MAX_WAITING = 64
+/** Milliseconds a name that got no answer is not asked about again: else each message of a sender waits anew. */
+const FAILED_FOR_MS = 30 * duration.second
+/** Such names that are remembered; the oldest goes first. */
+const MAX_FAILED = 1000
 /** A name as it goes into a question: letters, digits, hyphens, underscores; labels of 63, 253 in all (RFC 1035 2.3.4). */
 const DNS_NAME = /^(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?$/i
 
@@ -39,24 +43,52 @@ export type ResolveTxt = (name: string, signal: AbortSignal) => Promise<TxtAnswe
  */
 export function createResolveTxt({ resolvers }: { readonly resolvers: readonly string[] }): ResolveTxt {
   let waiting = 0
+  const failed = new FailedNames()
   return async (name, signal) => {
     if (!DNS_NAME.test(name)) return { kind: 'none' }
-    if (signal.aborted || waiting >= MAX_WAITING) return { kind: 'failed' }
+    if (signal.aborted || waiting >= MAX_WAITING || failed.has(name)) return { kind: 'failed' }
     waiting += 1
-    // One for each question: `cancel` ends all questions of a resolver.
-    const resolver = new Resolver({ timeout: TRY_TIMEOUT_MS, tries: TRIES })
-    if (resolvers.length > 0) resolver.setServers([...resolvers])
-    const timeUp = AbortSignal.any([signal, AbortSignal.timeout(QUESTION_TIMEOUT_MS)])
-    const cancel = (): void => resolver.cancel()
-    timeUp.addEventListener('abort', cancel, { once: true })
     try {
-      return { kind: 'records', records: bounded(await resolver.resolveTxt(name)) }
-    } catch (error) {
-      return answerOf(error)
+      const answer = await ask(resolvers, name, signal)
+      // Not what the caller broke off.
+      if (answer.kind === 'failed' && answer.noResolver !== true && !signal.aborted) failed.add(name)
+      return answer
     } finally {
-      timeUp.removeEventListener('abort', cancel)
       waiting -= 1
     }
+  }
+}
+
+async function ask(resolvers: readonly string[], name: string, signal: AbortSignal): Promise<TxtAnswer> {
+  // One for each question: `cancel` ends all questions of a resolver.
+  const resolver = new Resolver({ timeout: TRY_TIMEOUT_MS, tries: TRIES })
+  if (resolvers.length > 0) resolver.setServers([...resolvers])
+  const timeUp = AbortSignal.any([signal, AbortSignal.timeout(QUESTION_TIMEOUT_MS)])
+  const cancel = (): void => resolver.cancel()
+  timeUp.addEventListener('abort', cancel, { once: true })
+  try {
+    return { kind: 'records', records: bounded(await resolver.resolveTxt(name)) }
+  } catch (error) {
+    return answerOf(error)
+  } finally {
+    timeUp.removeEventListener('abort', cancel)
+  }
+}
+
+/** Names that got no answer lately. */
+class FailedNames {
+  readonly #failedMs = new Map<string, number>()
+
+  has(name: string): boolean {
+    const failedMs = this.#failedMs.get(name)
+    return failedMs !== undefined && performance.now() - failedMs < FAILED_FOR_MS
+  }
+
+  add(name: string): void {
+    this.#failedMs.delete(name)
+    this.#failedMs.set(name, performance.now())
+    const [oldest] = this.#failedMs.keys()
+    if (this.#failedMs.size > MAX_FAILED && oldest !== undefined) this.#failedMs.delete(oldest)
   }
 }
 

@@ -52,6 +52,10 @@ describe('createResolveTxt', () => {
 
   it('ends by itself when nobody answers', { timeout: 10_000 }, async () => {
     expect(await resolveTxt('cmsvr.silent.example', never)).toEqual({ kind: 'failed' })
+    // For a while nobody waits for that name again.
+    const asked = dns.asked.length
+    expect(await resolveTxt('cmsvr.silent.example', never)).toEqual({ kind: 'failed' })
+    expect(dns.asked.length).toBe(asked)
   })
 
   it('gives out no more records than an honest name has', async () => {
