@@ -1,5 +1,9 @@
-import { duration } from '../base/clock.ts'
-import { bypassToken, chooseBypassSecret, findBypassSecret } from '../cm/bypass-token.ts'
+import {
+  BYPASS_CLOCK_SLACK_MS,
+  bypassToken,
+  chooseBypassSecret,
+  findBypassSecret,
+} from '../cm/bypass-token.ts'
 import type { KeyId } from '../cm/ids.ts'
 import type { BypassGrant } from '../cm/message/ack-file.ts'
 import { announcementProofInput, type MessageAnnouncement } from '../cm/message-announcement.ts'
@@ -22,11 +26,8 @@ import type { BridgeContext } from './bridge-context.ts'
  * `docs/decisions/0007-bypass-tokens.md`.
  */
 
-/**
- * Our tokens begin this long before they are made: a reference client uses none that lies ahead of its local clock,
- * which is up to 26 hours behind another's (CM wire 6).
- */
-const BACK_DATED_MS = 26 * duration.hour
+/** Our tokens begin that long before they are made: a reference client uses none that lies ahead of its local clock. */
+const BACK_DATED_MS = BYPASS_CLOCK_SLACK_MS
 const BYPASS_SECRET_BYTES = 20
 /** HMACs one pass over the mailboxes may make, about 3 µs each: a flood of made-up tokens costs a second. */
 const MAX_TOKEN_CHECKS = 300_000
@@ -71,7 +72,11 @@ export function createWorkJudge(context: Reading, account: Account, nowMs: numbe
     if (!isTaken || checksLeft <= 0) return { kind: 'too-little' }
     secrets ??= bypassSecrets(context.store.read, account.id, { direction: 'issued' })
     checksLeft -= secrets.length
-    const found = findBypassSecret(token, proofInput, { secrets, nowMs })
+    const found = findBypassSecret(token, proofInput, {
+      secrets,
+      nowMs,
+      slackMs: BYPASS_CLOCK_SLACK_MS,
+    })
     return found === undefined ? { kind: 'too-little' } : { kind: 'token', keyId: found.keyId }
   }
 }

@@ -8,7 +8,9 @@ import type { OpenedMessage } from '../cm/message/decode-message.ts'
 import type { ForwardedContent } from '../cm/message/encode-message.ts'
 import { firstValue, splitHeader } from '../mail/header.ts'
 import type { BodyPart } from '../mail/message-index.ts'
+import type { AccountId } from '../store/ids.ts'
 import { signedContainerBlob } from '../store/inbound-queries.ts'
+import type { Store } from '../store/open-store.ts'
 import type { SpooledMessage } from '../store/spool.ts'
 import type { BridgeContext } from './bridge-context.ts'
 import type { JudgedInbound } from './judge-inbound.ts'
@@ -29,19 +31,20 @@ const OPEN_TIME_MS = duration.hour
 type Opening = Pick<BridgeContext, 'pool'>
 
 /**
- * The container of a message that verified, to be stored with it; undefined for any other, and for large ones. Discard it
- * after the row is written or given up.
+ * The container of a message that verified, to be stored with it; undefined for any other, for large ones, and for those
+ * that name blind copies. Discard it after the row is written or given up.
  */
 export async function keepContainer(
   context: Pick<BridgeContext, 'store'>,
-  accountId: number,
+  account: Owner,
   judged: JudgedInbound,
 ): Promise<SpooledMessage | undefined> {
   const { path } = judged.opened.zip
-  if (judged.disposition.reason !== 'verified') return undefined
+  if (judged.disposition.reason !== 'verified' || namesBlindCopies(judged.opened, account.keyId))
+    return undefined
   const { size } = await stat(path)
   if (size > MAX_KEPT_CONTAINER_BYTES) return undefined
-  const sink = await context.store.beginSpool(accountId, size)
+  const sink = await context.store.beginSpool(account.id, size)
   try {
     for await (const bytes of createReadStream(path)) await sink.write(bytes)
     return await sink.finish()
@@ -51,6 +54,12 @@ export async function keepContainer(
   }
 }
 
+/** Whose messages these are. */
+interface Owner {
+  readonly id: AccountId
+  readonly keyId: KeyId
+}
+
 /** The original to embed, and the part of the message that it stands for. */
 export interface SignedForward {
   readonly content: ForwardedContent
@@ -58,36 +67,70 @@ export interface SignedForward {
 }
 
 interface Given {
-  readonly account: { readonly id: number; readonly keyId: KeyId }
+  readonly account: Owner
   readonly source: MessageSource
   /** To be made; holds what the result refers to. */
   readonly workDirectory: string
 }
 
+/** True when a message is to go with its original's signature: `X-CM-Forward: signed`. */
+function isSignedForward({ index }: MessageSource): boolean {
+  const wish = firstValue(splitHeader(index.headerBytes), 'x-cm-forward')
+  return wish?.trim().toLowerCase() === 'signed'
+}
+
+/** For the submitter, one line: why the message cannot be forwarded as it asks; undefined when it can, or does not ask. */
+export async function signedForwardProblem(
+  store: Pick<Store, 'read'>,
+  accountId: AccountId,
+  source: MessageSource,
+): Promise<string | undefined> {
+  if (!isSignedForward(source) || (await findKept(store, accountId, source)) !== undefined) return undefined
+  return (
+    'no attached message is kept here with its signature: it did not verify, is too large, tells of blind copies, ' +
+    'or came from elsewhere. Take the field X-CM-Forward out and send again'
+  )
+}
+
 /**
- * The signed original of the message that is attached; undefined when `X-CM-Forward: signed` does not ask for it, when the
- * container was not kept, or when it would tell of blind copies: then the attachment goes as any other.
+ * The signed original of the message that is attached; undefined when it is not asked for, is not kept any more, or holds
+ * another that would tell of blind copies: then the attachment goes as any other.
  */
 export async function findSignedForward(
   context: Pick<BridgeContext, 'store' | 'pool' | 'log'>,
   given: Given,
 ): Promise<SignedForward | undefined> {
-  const { index } = given.source
-  const wish = firstValue(splitHeader(index.headerBytes), 'x-cm-forward')
-  if (wish?.trim().toLowerCase() !== 'signed') return undefined
-  for (const part of attachedMessages(index.structure)) {
-    const id = await messageIdOf(given.source, part)
-    const blobId =
-      id === undefined ? undefined : signedContainerBlob(context.store.read, given.account.id, id)
-    const bytes = blobId === undefined ? undefined : context.store.readBlob(blobId)
-    if (id === undefined || bytes === undefined) continue
-    await mkdir(given.workDirectory, { recursive: true, mode: 0o700 })
-    const containerPath = join(given.workDirectory, 'forwarded.bin')
-    await pipeline(bytes, createWriteStream(containerPath, { mode: 0o600 }))
-    const content = await toContent(context, { ...given, id, containerPath })
-    return content === undefined ? undefined : { content, part }
+  if (!isSignedForward(given.source)) return undefined
+  const kept = await findKept(context.store, given.account.id, given.source)
+  const bytes = kept === undefined ? undefined : context.store.readBlob(kept.blobId)
+  if (kept === undefined || bytes === undefined) {
+    context.log.info({}, 'a message to be forwarded with its signature is not kept any more')
+    return undefined
   }
-  context.log.info({}, 'a message to be forwarded with its signature is not kept')
+  await mkdir(given.workDirectory, { recursive: true, mode: 0o700 })
+  const containerPath = join(given.workDirectory, 'forwarded.bin')
+  await pipeline(bytes, createWriteStream(containerPath, { mode: 0o600 }))
+  const content = await toContent(context, { ...given, id: kept.id, containerPath })
+  return content === undefined ? undefined : { content, part: kept.part }
+}
+
+interface Kept {
+  readonly part: BodyPart
+  readonly id: AnnouncementId
+  readonly blobId: Uint8Array
+}
+
+/** The first attached message whose container is here. */
+async function findKept(
+  store: Pick<Store, 'read'>,
+  accountId: AccountId,
+  source: MessageSource,
+): Promise<Kept | undefined> {
+  for (const part of attachedMessages(source.index.structure)) {
+    const id = await messageIdOf(source, part)
+    const blobId = id === undefined ? undefined : signedContainerBlob(store.read, accountId, id)
+    if (id !== undefined && blobId !== undefined) return { part, id, blobId }
+  }
   return undefined
 }
 
@@ -133,6 +176,10 @@ async function toContent(
   return { id, zip: { path, size: (await stat(path)).size }, signature: opened.signature }
 }
 
+function namesBlindCopies({ header }: OpenedMessage, owner: KeyId): boolean {
+  return header.recipients.some(({ type, keyId }) => type === 'bcc' && keyId !== owner)
+}
+
 interface Level {
   readonly opened: OpenedMessage
   readonly owner: KeyId
@@ -146,7 +193,7 @@ interface Level {
 async function tellsOfOthers(context: Opening, level: Level, depth = 1): Promise<boolean> {
   const { opened, owner, workDirectory } = level
   const { header, zip, forwardedOriginal } = opened
-  if (header.recipients.some(({ type, keyId }) => type === 'bcc' && keyId !== owner)) return true
+  if (namesBlindCopies(opened, owner)) return true
   if (header.forwardedMessageId === undefined) return false
   const containerPath = join(workDirectory, `forwarded-inside-${depth}.bin`)
   const inside =

@@ -63,6 +63,7 @@ export const replies = {
     ),
   noRecipients: reply(554, '5.5.1', 'no valid recipients'),
   wrongRelease: (problem: string) => reply(550, '5.6.0', problem),
+  wrongForward: (problem: string) => reply(550, '5.6.0', problem),
   tooLarge: (maxBytes: number) => reply(552, '5.3.4', `the message is larger than ${maxBytes} octets`),
   diskFull: reply(452, '4.3.1', 'no room on the disk of the bridge; free some and send again'),
   refused: (refusal: SubmissionRefusal, own: string) => refusalReply(refusal, own),

@@ -4,6 +4,7 @@ import type { KeyId } from '../cm/ids.ts'
 import { isSameAddress, mailboxesNamed } from '../mail/address.ts'
 import { fieldsNamed, fieldValue } from '../mail/header.ts'
 import { messageIdOf, parseMessageIds } from '../mail/message-id.ts'
+import type { ByteRange } from '../mail/message-index.ts'
 import type {
   MailFromCommand,
   RcptToCommand,
@@ -27,6 +28,7 @@ import { type KeyLookup, RCPT_SOURCE_MS } from './key-lookup.ts'
 import { type ScannedSubmission, SubmissionScan } from './mime/submission-scan.ts'
 import { type CheckedRecipient, checkRecipient } from './recipient-check.ts'
 import { releaseTime, workBeginsMs } from './release-time.ts'
+import { signedForwardProblem } from './signed-forward.ts'
 import { replies } from './submission-replies.ts'
 import { timed } from './timed.ts'
 
@@ -160,6 +162,9 @@ class Transaction implements SubmissionTransaction {
     if (choice.kind === 'refused') return choice.reply
     const release = releaseTime(fields, this.#context.command.hold, options.clock.now())
     if (release.kind === 'wrong') return replies.wrongRelease(release.problem)
+    const source = { index: scanned.index, openRange: (range: ByteRange) => spooled.read(range) }
+    const problem = await signedForwardProblem(options.store, account.id, source)
+    if (problem !== undefined) return replies.wrongForward(problem)
     return this.#store(spooled, scanned, { recipients: choice.recipients, releaseMs: release.releaseMs })
   }
 

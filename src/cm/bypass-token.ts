@@ -41,11 +41,16 @@ function isUsable(grant: BypassGrant, { nowMs, slackMs }: Window): boolean {
 export function findBypassSecret(
   token: string,
   proofInput: Uint8Array,
-  issued: { readonly secrets: readonly BypassSecret[]; readonly nowMs: number },
+  issued: {
+    readonly secrets: readonly BypassSecret[]
+    readonly nowMs: number
+    /** For secrets that another client of ours stamped in its local time. */
+    readonly slackMs?: number
+  },
 ): BypassSecret | undefined {
   const given = Buffer.from(token, 'hex')
   return issued.secrets.findLast((secret) => {
-    if (!isUsable(secret, { nowMs: issued.nowMs, slackMs: 0 })) return false
+    if (!isUsable(secret, { nowMs: issued.nowMs, slackMs: issued.slackMs ?? 0 })) return false
     const expected = Buffer.from(bypassToken(secret.secret, proofInput), 'hex')
     return given.length === expected.length && timingSafeEqual(given, expected)
   })
@@ -64,7 +69,7 @@ export function chooseBypassSecret(
   if (accepted === undefined) return undefined
   let newest: BypassSecret | undefined
   for (const secret of received) {
-    const fits = secret.keyId === recipient.keyId && secret.created >= accepted
+    const fits = secret.keyId === recipient.keyId && secret.created >= accepted.toUpperCase()
     if (!fits || !isUsable(secret, { nowMs, slackMs: BYPASS_CLOCK_SLACK_MS })) continue
     if (newest === undefined || secret.created > newest.created) newest = secret
   }

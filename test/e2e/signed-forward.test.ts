@@ -66,7 +66,7 @@ describe.skipIf(!hasProgram('redis-server'))('a signed forward', () => {
     expect(seen.toString()).toContain('Look at this.')
   })
 
-  it('is an ordinary attachment when nobody asks, or blind copies would be told', async () => {
+  it('is an ordinary attachment when nobody asks, and never tells of blind copies', async () => {
     const original = await arrives('alice', 'The original')
     const plain = await forward(original, 'Fwd: plain')
     expect([...plain.entries.keys()]).toContain('_original.eml')
@@ -85,7 +85,18 @@ describe.skipIf(!hasProgram('redis-server'))('a signed forward', () => {
     }
     await dora.send({ to: 'alice', subject: 'With a blind copy', alsoTo: [blind] })
     const seen = await arrives('alice', 'With a blind copy')
-    const { entries } = await forward(seen, 'Fwd: blind', { 'X-CM-Forward': 'signed' })
+    await expect(forward(seen, 'Fwd: blind', { 'X-CM-Forward': 'signed' })).rejects.toMatchObject({
+      responseCode: 550,
+      response: expect.stringContaining('5.6.0 no attached message is kept here with its signature'),
+    })
+    // Inside another one they are found when the message is encoded.
+    const inside = await dora.container({
+      subject: 'Blind inside',
+      alsoTo: [blind],
+    })
+    await dora.send({ to: 'alice', subject: 'With a blind copy inside', message: { forwarded: inside } })
+    const outer = await arrives('alice', 'With a blind copy inside')
+    const { entries } = await forward(outer, 'Fwd: blind inside', { 'X-CM-Forward': 'signed' })
     expect([...entries.keys()]).toContain('_original.eml')
     expect([...entries.keys()].filter((name) => name.endsWith('.ZIP'))).toEqual([])
   })

@@ -201,15 +201,20 @@ export class ForeignClient {
   }
 
   /** A signed message of this client to itself as a forward carries it; `id` is what one would have received it under. */
-  async container(
-    message: Partial<MessageToEncode> & { readonly subject: string },
-  ): Promise<ForwardedContent> {
+  async container({
+    alsoTo = [],
+    ...message
+  }: Partial<MessageToEncode> &
+    Pick<ForeignMessage, 'alsoTo'> & { readonly subject: string }): Promise<ForwardedContent> {
     const workDir = await mkdtemp(join(tmpdir(), 'cmb-foreign-'))
     try {
       const { certificate } = this.secretKey
       const self = { type: 'to' as const, keyId: this.keyId, text: 'self', transport: this.#transport }
       const encoded = await encodeMessage(
-        this.#message(workDir, { ...message, recipients: [{ ...self, certificate: certificate.armored }] }),
+        this.#message(workDir, {
+          ...message,
+          recipients: [{ ...self, certificate: certificate.armored }, ...alsoTo],
+        }),
         randomBytes,
       )
       const opened = await openCiphertext({

@@ -146,7 +146,7 @@ async function deliver(decoding: Decoding, judged: JudgedInbound): ReturnType<St
   const { disposition } = judged
   if (disposition.place === 'hidden') return hide(decoding, judged)
   const rendered = await renderInbound(context, { account, message, judged, workDir: decoding.workDir })
-  const container = await keepContainer(context, account.id, judged)
+  const container = await keepContainer(context, account, judged)
   try {
     const end: InboundEnd = {
       kind: 'deliver',
