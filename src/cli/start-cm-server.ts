@@ -17,6 +17,7 @@ import { CliError } from './cli-error.ts'
 import { followAuthFile, followCertificate, followNotifyFile } from './cm-server-files.ts'
 import type { CliContext } from './context.ts'
 import { lockInstallation } from './installation.ts'
+import { keepHeapSmall } from './keep-heap-small.ts'
 import { maxAgesOf } from './max-ages.ts'
 import type { OwnCmAccounts } from './own-cm-server.ts'
 import type { ServeAddress } from './serve-addresses.ts'
@@ -58,6 +59,7 @@ export async function startCmServer(
   stack: AsyncDisposableStack,
 ): Promise<StartedCmServer> {
   const { directory, address } = options
+  keepHeapSmall()
   const log = options.log.child({ part: 'cm-server' })
   const holder = { pid: process.pid, startedAtMs: context.clock.now(), verb: 'cm-server', runDirectory: '' }
   const { lock } = lockInstallation(directory, holder)

@@ -215,6 +215,11 @@ export class WireClient {
     this.#socket.destroy()
   }
 
+  /** Takes nothing more of what the server says. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
   #listen(): void {
     this.#socket.on('data', (chunk: Buffer) => {
       this.#buffer = Buffer.concat([this.#buffer, chunk])
