@@ -34,6 +34,8 @@ const SINCE_OVERLAP_MS = 4 * duration.day
 const FULL_EVERY_MS = duration.day
 /** Acknowledgments asked for in one pass; the rest waits for the next. */
 const MAX_ACKNOWLEDGMENTS = 500
+/** After this much of a pass no more of them are asked for: new mail that was found waits for its end. */
+const ASK_FOR_MS = 30 * duration.second
 /** Younger ones are asked for in every pass, older ones every quarter of an hour (design 8.1). */
 const FRESH_MS = duration.day
 const OLD_EVERY_MS = 15 * duration.minute
@@ -128,9 +130,9 @@ function questionsOf(context: BridgeContext, pass: Pass): Question[] {
   const mailboxes = polledMailboxes(account.network, startedMs).map((prefix) =>
     mailboxQuestion(context, pass, prefix),
   )
-  const wanted = wantedAcknowledgments(context, pass).map((id) => acknowledgmentQuestion(pass, id))
+  const wanted = wantedAcknowledgments(context, pass).map((id) => acknowledgmentQuestion(context, pass, id))
   const isOwnFull = place === 'own' && sinceMs === undefined
-  return [...mailboxes, ...wanted, ...(isOwnFull ? ownBlockQuestions(context, pass) : [])]
+  return [...mailboxes, ...(isOwnFull ? ownBlockQuestions(context, pass) : []), ...wanted]
 }
 
 function mailboxQuestion(context: BridgeContext, pass: Pass, prefix: string): Question {
@@ -164,10 +166,12 @@ function wantedAcknowledgments(
     .map(({ id }) => id)
 }
 
-function acknowledgmentQuestion(pass: Pass, id: AcknowledgmentId): Question {
+function acknowledgmentQuestion({ clock }: BridgeContext, pass: Pass, id: AcknowledgmentId): Question {
   return {
     name: `acknowledgment ${id}`,
     async ask(session) {
+      // The list is in another order at each pass.
+      if (clock.now() - pass.startedMs > ASK_FOR_MS) return 'answered'
       const reply = await session.getBlock(id as string as BlockKey)
       if (reply.kind === 'refused') return 'refused'
       if (reply.kind === 'block') {
