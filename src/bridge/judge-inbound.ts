@@ -52,6 +52,9 @@ export type JudgeOutcome =
   /** No key for the From line yet; `judged` is what it is without. */
   | { readonly kind: 'sender-unknown'; readonly reason: string; readonly judged: JudgedInbound }
 
+/** What judging needs of the bridge. */
+type JudgingContext = Pick<BridgeContext, 'store' | 'clock' | 'pool' | 'lookup'>
+
 interface Given {
   /** Undefined for the original inside a signed forward, which nobody announced to us. */
   readonly message: InboundMessage | undefined
@@ -66,7 +69,7 @@ const RIVAL_SOURCE_MS = 5 * duration.second
 /** Hashing the largest archive on a slow machine. */
 const VERIFY_TIME_MS = duration.hour
 
-export async function judgeInbound(context: BridgeContext, given: Given): Promise<JudgeOutcome> {
+export async function judgeInbound(context: JudgingContext, given: Given): Promise<JudgeOutcome> {
   const found = await findSender(context, given)
   const rivals =
     found.sender === undefined ? NO_RIVALS : await findRivals(context, given.account, found.sender)
@@ -97,7 +100,7 @@ export async function judgeInbound(context: BridgeContext, given: Given): Promis
  * whom it was written and with what work does not matter here.
  */
 export async function judgeForwarded(
-  context: BridgeContext,
+  context: JudgingContext,
   given: Omit<Given, 'message'>,
 ): Promise<Pick<JudgedInbound, 'verdict' | 'sender'>> {
   return (await judgeInbound(context, { ...given, message: undefined })).judged
@@ -124,7 +127,7 @@ interface FoundSender {
   readonly reason: string
 }
 
-async function findSender(context: BridgeContext, { account, opened }: Given): Promise<FoundSender> {
+async function findSender(context: JudgingContext, { account, opened }: Given): Promise<FoundSender> {
   const { keyId } = opened.header.from
   const known = contactByKeyId(context.store.read, account.id, keyId)
   if (known !== undefined) {
@@ -156,7 +159,7 @@ const NO_RIVALS: Rivals = { keyIds: [], contacts: [], unusable: [] }
  * Every other unblocked key with one of the sender's addresses, wherever it came from: contacts, claims at the servers
  * now, and the account itself when somebody else's key carries its address (design 9).
  */
-async function findRivals(context: BridgeContext, account: Account, sender: Sender): Promise<Rivals> {
+async function findRivals(context: JudgingContext, account: Account, sender: Sender): Promise<Rivals> {
   const { read } = context.store
   const known = sender.addresses.flatMap((address) => contactsOf(read, account.id, address))
   const outcomes = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
@@ -182,7 +185,7 @@ async function findRivals(context: BridgeContext, account: Account, sender: Send
 }
 
 /** The sender's certificate, and those of contacts the signature may be by, so that a foreign one is a mismatch. */
-function certificatesOf(context: BridgeContext, given: Given, sender: Sender | undefined): string[] {
+function certificatesOf(context: JudgingContext, given: Given, sender: Sender | undefined): string[] {
   const others = contactsBySuffix(context, given).flatMap(({ announcement }) => keyBlocksOf(announcement))
   if (sender === undefined) return others
   if (sender.revokedCertificate !== undefined) return [sender.revokedCertificate, ...others]
@@ -194,7 +197,7 @@ function keyBlocksOf(announcement: string): string[] {
   return parsed.kind === 'ok' ? [parsed.announcement.keyBlock] : []
 }
 
-function contactsBySuffix(context: BridgeContext, { account, opened }: Given) {
+function contactsBySuffix(context: JudgingContext, { account, opened }: Given) {
   const { from } = opened.header
   return opened.signatureIssuers
     .flatMap((issuer) =>
@@ -215,7 +218,7 @@ interface Parts extends FoundSender {
   readonly collidingKeys: readonly KeyId[]
 }
 
-function combine(context: BridgeContext, given: Given, parts: Parts): JudgedInbound {
+function combine(context: JudgingContext, given: Given, parts: Parts): JudgedInbound {
   const { opened, account, message } = given
   const { judgment, sender, collidingKeys, contacts } = parts
   const stored = sender === undefined ? undefined : storedTrust(context, account, { sender, contacts })
@@ -256,7 +259,7 @@ function combine(context: BridgeContext, given: Given, parts: Parts): JudgedInbo
 
 /** What the owner and the sender's domain said of the key, this look-up included. */
 function storedTrust(
-  context: BridgeContext,
+  context: JudgingContext,
   account: Account,
   { sender, contacts }: { readonly sender: Sender; readonly contacts: readonly ContactRecord[] },
 ): StoredTrust | undefined {
