@@ -41,6 +41,8 @@ async function announcedAt(server: TestCmServer) {
 
 const hasClaim = async (server: TestCmServer) =>
   (await server.store.find(addressHash('alice@example.org'), { type: 'address-claim' })) !== undefined
+/** More than a reply may have. */
+const FLOOD = 'Type: message-announcement\r\n'.repeat(400_000)
 const mailboxes = () => stages.found.map(({ mailbox }) => mailbox)
 
 describe('an account that moves to another server', () => {
@@ -294,6 +296,35 @@ describe('a look into the mailboxes', () => {
       await stages.set({ servers: [hostPortOf(server)], authKey: stages.authKey, oldServers: [] })
       await stages.poll()
       expect(stages.found).toEqual([{ mailbox: '2', server: hostPortOf(server), hasEnoughWork: false }])
+    } finally {
+      await server.close()
+    }
+  })
+
+  it('finds new mail in a mailbox that was flooded before', async () => {
+    const away = await stages.startServer()
+    await stages.addAlice(away)
+    const { alice } = stages
+    stages.advance(duration.day)
+    const { text } = announcementFor(alice, { mailbox: '2', bits: 24, nowMs: stages.nowMs })
+    const sinces: string[] = []
+    const server = await startScriptedServer(async (connection) => {
+      await connection.greet()
+      for (let line = await connection.line(); line !== undefined; line = await connection.line()) {
+        if (line.startsWith('LOGIN')) await connection.send('DONE\r\n')
+        else if (!line.includes(mailboxHash('2', alice.keyId))) await connection.send('NOT FOUND\r\n')
+        else if (sinces.push(line.slice(52)) === 1) await connection.send(FLOOD)
+        else await connection.send(`${text.replaceAll('\n', '\r\n')}EndBlock\r\n`)
+      }
+    })
+    try {
+      await stages.set({ servers: [hostPortOf(server)], authKey: stages.authKey, oldServers: [] })
+      expect(await stages.poll()).toMatchObject(OK)
+      expect(mailboxes()).toEqual(['2'])
+      await stages.poll()
+      stages.advance(duration.day)
+      await stages.poll()
+      expect(sinces.map((since) => since !== '')).toEqual([false, true, true, false])
     } finally {
       await server.close()
     }

@@ -2,6 +2,9 @@ import { duration } from '../../base/clock.ts'
 import { parseAcknowledgment } from '../../cm/acknowledgment.ts'
 import { claimAddress } from '../../cm/address.ts'
 import { blockType } from '../../cm/block-text.ts'
+import { CmProtocolError } from '../../cm/client/cm-protocol-error.ts'
+import type { CmSession } from '../../cm/client/cm-session.ts'
+import type { GetOutcome } from '../../cm/client/read-reply.ts'
 import {
   type AcknowledgmentId,
   acknowledgmentId,
@@ -32,6 +35,9 @@ const IDLE_FACTOR = 5
 /** How far back SINCE looks behind the last success: embargoed mail carries old dates (CM wire 10.1 point 24). */
 const SINCE_OVERLAP_MS = 4 * duration.day
 const FULL_EVERY_MS = duration.day
+/** A flooded mailbox is asked for what is that much newer than the last look alone, and in full again after an hour. */
+const FLOOD_OVERLAP_MS = 10 * duration.minute
+const FLOODED_FOR_MS = duration.hour
 /** Acknowledgments asked for in one pass; the rest waits for the next. */
 const MAX_ACKNOWLEDGMENTS = 500
 /** After this much of a pass no more of them are asked for: new mail that was found waits for its end. */
@@ -45,6 +51,10 @@ interface Pass {
   readonly account: Account
   readonly startedMs: number
   readonly sinceMs: number | undefined
+  /** From here on when the mailbox holds more than a reply may have. */
+  readonly floodSinceMs: number
+  /** Until when each mailbox counts as flooded. */
+  readonly flooded: Map<BlockKey, number>
   readonly judgeWork: WorkJudge
   readonly announcements: FoundAnnouncement[]
   readonly acknowledged: AcknowledgmentId[]
@@ -57,6 +67,7 @@ interface Pass {
  * count; on one connection when all goes well (design 8.1, CM wire 8.6).
  */
 export function createPollStage(context: BridgeContext, place: MailPlace): Stage {
+  const flooded = new Map<BlockKey, number>()
   return async (stage) => {
     const account = requireAccount(context, stage.accountId)
     const delayMs = pollDelay(context, account)
@@ -64,7 +75,7 @@ export function createPollStage(context: BridgeContext, place: MailPlace): Stage
     if (request === undefined) {
       return place === 'own' ? { kind: 'repeat', delayMs } : endOldServers(context, stage)
     }
-    const pass = planPass(context, account, place)
+    const pass = planPass(context, { account, place, flooded })
     const asked = await askServers(request, questionsOf(context, pass))
     if (!asked.isHeard) {
       const { complaint: reason = 'no server' } = asked
@@ -104,7 +115,10 @@ function pollDelay(context: BridgeContext, account: Account): number {
   return jittered(base, context.random())
 }
 
-function planPass(context: BridgeContext, account: Account, place: MailPlace): Pass {
+function planPass(
+  context: BridgeContext,
+  { account, place, flooded }: Pick<Pass, 'account' | 'place' | 'flooded'>,
+): Pass {
   const startedMs = context.clock.now()
   const { succeededMs, fullMs } = pollTimes(context.store.read, account.id, place)
   // A last look in the future is of a clock that was wrong: it says nothing about what we have seen.
@@ -118,6 +132,8 @@ function planPass(context: BridgeContext, account: Account, place: MailPlace): P
     account,
     startedMs,
     sinceMs: isFull ? undefined : succeededMs - SINCE_OVERLAP_MS,
+    floodSinceMs: Math.min(succeededMs ?? startedMs, startedMs) - FLOOD_OVERLAP_MS,
+    flooded,
     judgeWork: createWorkJudge(context, account, startedMs),
     announcements: [],
     acknowledged: [],
@@ -140,9 +156,9 @@ function mailboxQuestion(context: BridgeContext, pass: Pass, prefix: string): Qu
   return {
     name: `mailbox ${prefix}`,
     async ask(session) {
-      let reply = await session.getBlock(key, pass.sinceMs)
+      let reply = await getMailbox(session, pass, key)
       // The server is writing it right now (CM wire 10.1 point 25).
-      if (reply.kind === 'not-yet') reply = await session.getBlock(key, pass.sinceMs)
+      if (reply.kind === 'not-yet') reply = await getMailbox(session, pass, key)
       if (reply.kind === 'refused') return 'refused'
       if (reply.kind === 'block') {
         const { account, judgeWork } = pass
@@ -151,6 +167,22 @@ function mailboxQuestion(context: BridgeContext, pass: Pass, prefix: string): Qu
       }
       return 'answered'
     },
+  }
+}
+
+/**
+ * Anybody can fill a mailbox at the server's floor of work (CM wire S9): what does not fit a reply is asked for again
+ * without what was there at the last look, so that new mail still comes.
+ */
+async function getMailbox(session: CmSession, pass: Pass, key: BlockKey): Promise<GetOutcome> {
+  const { flooded, startedMs, sinceMs, floodSinceMs } = pass
+  const isFlooded = startedMs < (flooded.get(key) ?? 0)
+  try {
+    return await session.getBlock(key, isFlooded ? floodSinceMs : sinceMs)
+  } catch (error) {
+    const isTooLarge = error instanceof CmProtocolError && error.code === 'reply-too-large'
+    if (isTooLarge) flooded.set(key, startedMs + FLOODED_FOR_MS)
+    throw error
   }
 }
 
