@@ -1,8 +1,10 @@
 import { duration } from '../../base/clock.ts'
 import { acknowledgmentBlock } from '../../store/outbound-queries.ts'
+import type { DueWork } from '../../store/work-rows.ts'
 import type { BridgeContext } from '../bridge-context.ts'
 import { postBlocks } from '../post-blocks.ts'
 import { postRoutes } from '../post-routes.ts'
+import { wakeWaiting } from '../wake-waiting.ts'
 import type { Stage } from '../worker.ts'
 
 /** Acknowledgments are given up three days after their Date, as the reference does (CM wire 8.5 point 6). */
@@ -16,12 +18,12 @@ export function createAcknowledgeStage(context: BridgeContext): Stage {
     const blockId = Number(lease.row.slice(2))
     const block = acknowledgmentBlock(context.store.read, blockId)
     const isTooOld = block !== undefined && nowMs - block.createdMs > GIVE_UP_AFTER_MS
-    if (block === undefined || isTooOld) return finish(context, lease, blockId)
+    if (block === undefined || isTooOld) return finish(context, lease, { blockId, due: [] })
     const routes = postRoutes(block.target, { byProxy: context.postByProxy, releaseMs: null, nowMs })
     const outcome = await postBlocks({ context, stage, unmarked: [] }, [block], routes)
     switch (outcome.kind) {
       case 'posted':
-        return finish(context, lease, blockId)
+        return finish(context, lease, { blockId, due: await wakeWaiting(context, [outcome.hostPort]) })
       case 'failed':
         return { kind: 'retry', reason: outcome.problem }
       case 'stopped':
@@ -33,8 +35,8 @@ export function createAcknowledgeStage(context: BridgeContext): Stage {
 async function finish(
   context: BridgeContext,
   lease: Parameters<Stage>[0]['lease'],
-  blockId: number,
+  { blockId, due }: { readonly blockId: number; readonly due: readonly DueWork[] },
 ): ReturnType<Stage> {
   const held = await context.store.write('finishAcknowledgment', { lease, blockId })
-  return held ? { kind: 'moved', due: [] } : { kind: 'lease-lost' }
+  return held ? { kind: 'moved', due } : { kind: 'lease-lost' }
 }

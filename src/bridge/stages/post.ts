@@ -6,22 +6,19 @@ import {
   type UnpostedBlock,
   unpostedBlocks,
 } from '../../store/outbound-queries.ts'
-import { rowsWaitingForServer } from '../../store/work-queries.ts'
-import type { DueWork } from '../../store/work-rows.ts'
 import type { BridgeContext } from '../bridge-context.ts'
 import { inParallel, KeyedLimit } from '../in-parallel.ts'
 import { markPosted, type PostPass, postBlocks } from '../post-blocks.ts'
 import { postRoutes } from '../post-routes.ts'
 import { reportDelay } from '../report-delay.ts'
 import { GIVE_UP_AFTER_MS, retryDelayMs } from '../retry-delay.ts'
+import { wakeWaiting } from '../wake-waiting.ts'
 import type { Stage, StageOutcome } from '../worker.ts'
 
 /** Targets of one message that are posted to side by side: one that does not answer must not hold up the others. */
 const PARALLEL_TARGETS = 4
 /** Messages posted to one target side by side: the reference has 20 connections for everybody (CM wire 7.1). */
 const PARALLEL_PER_TARGET = 4
-/** Rows woken when a server answers again; the next success wakes the next ones. */
-const WAKE_ROWS = 20
 
 /**
  * Posts what is left of a message, per target: its data blocks, then its announcements (design 4). Posting a block
@@ -119,16 +116,4 @@ function giveUp(
       statusCode: '4.4.1',
       diagnostic: `no server of the recipient took the message: ${problems.join('; ')}`,
     }))
-}
-
-/** A server that answers again is not left waiting for the end of a back-off of up to an hour. */
-async function wakeWaiting(context: BridgeContext, hostPorts: readonly string[]): Promise<DueWork[]> {
-  const woken: DueWork[] = []
-  for (const hostPort of hostPorts) {
-    for (const row of rowsWaitingForServer(context.store.read, hostPort, WAKE_ROWS)) {
-      const due = await context.store.write('wakeWork', { row })
-      if (due !== undefined) woken.push(due)
-    }
-  }
-  return woken
 }

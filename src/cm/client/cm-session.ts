@@ -161,12 +161,9 @@ export class CmSession {
     const throttle = this.#throttle
     return this.#exchange(storeLine(key, how), async (dialogue) => {
       await dialogue.send(encodeBlockLines(headerText))
-      let sent = 0
-      for await (const chunk of payloadChunks(payload, throttle?.pieceBytes)) {
-        sent += chunk.length
-        await throttle?.pass(chunk.length)
-        await dialogue.send(chunk)
-      }
+      const chunks = payloadChunks(payload, throttle?.pieceBytes)
+      const pass = async (bytes: number): Promise<void> => throttle?.pass(bytes)
+      const sent = await dialogue.sendPayload(chunks, payloadBytes, pass)
       // The header promised n octets; with another number the server would take the next command for payload.
       if (sent !== payloadBytes)
         throw dialogue.fail(new Error(`payload has ${sent} octets, not ${payloadBytes}`))

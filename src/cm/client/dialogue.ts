@@ -25,6 +25,14 @@ export const DEFAULT_CM_TIMEOUTS: CmTimeouts = {
   wholeReplyMs: 2 * duration.minute,
 }
 
+/** The slowest server that is waited for, octets per second in either direction; bounds the time of one payload. */
+const SLOWEST_BYTES_PER_SECOND = 2048
+
+/** Milliseconds a payload may take on the wire, beyond the first wait. */
+export function payloadTimeMs(bytes: number): number {
+  return (bytes / SLOWEST_BYTES_PER_SECOND) * duration.second
+}
+
 /**
  * One side of a question-and-answer dialogue over a channel. Every wait has an end; whatever goes wrong destroys the
  * channel and is thrown as `CmProtocolError`, again at every later step.
@@ -67,6 +75,28 @@ export class CmDialogue {
 
   async send(bytes: Uint8Array): Promise<void> {
     await this.within(this.timeouts.replyMs, () => this.#channel.write(bytes))
+  }
+
+  /**
+   * Sends a payload of `payloadBytes` in pieces; each has the time of a reply, and all together what the slowest line
+   * takes. Waiting for a turn (`pass`) does not count. Returns the octets that were sent.
+   */
+  async sendPayload(
+    chunks: AsyncIterable<Uint8Array>,
+    payloadBytes: number,
+    pass: (bytes: number) => Promise<void>,
+  ): Promise<number> {
+    let leftMs = this.timeouts.replyMs + payloadTimeMs(payloadBytes)
+    let sent = 0
+    for await (const chunk of chunks) {
+      await pass(chunk.length)
+      const startedMs = this.#clock.now()
+      await this.send(chunk)
+      leftMs -= this.#clock.now() - startedMs
+      if (leftMs < 0) throw this.fail(new CmProtocolError('timeout'))
+      sent += chunk.length
+    }
+    return sent
   }
 
   /** The next reply line, whole within `timeoutMs`. */

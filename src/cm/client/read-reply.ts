@@ -4,14 +4,12 @@ import { blockType, MAX_HEADER_TEXT_BYTES, MAX_SERVER_PAYLOAD_BYTES } from '../b
 import type { CmFrame } from '../framer.ts'
 import type { BlockKey } from '../ids.ts'
 import { CmProtocolError } from './cm-protocol-error.ts'
-import type { CmDialogue } from './dialogue.ts'
+import { type CmDialogue, payloadTimeMs } from './dialogue.ts'
 
 /** Octets of a text reply: a mailbox with thousands of waiting announcements fits, an endless one does not. */
 const MAX_REPLY_BYTES = 8 * 1024 * 1024
 /** Lines of a text reply, for the same reason: a line costs memory beyond its octets. */
 const MAX_REPLY_LINES = 250_000
-/** The slowest server that is waited for, octets per second; bounds the time of one payload. */
-const SLOWEST_BYTES_PER_SECOND = 2048
 
 /** `FAILED` or `INVALID COMMAND`: the server does not do it, another one may. */
 export interface Refused {
@@ -68,7 +66,7 @@ export async function readDataReply(
   const headerText = `${decodeLines(lines)}\n`
   if (end.kind !== 'data-line' || blockType(headerText) !== 'data') throw new CmProtocolError('wrong-type')
   if (end.payloadBytes > MAX_SERVER_PAYLOAD_BYTES) throw new CmProtocolError('reply-too-large')
-  const wholeMs = dialogue.timeouts.replyMs + (end.payloadBytes / SLOWEST_BYTES_PER_SECOND) * 1000
+  const wholeMs = dialogue.timeouts.replyMs + payloadTimeMs(end.payloadBytes)
   await spool(target.sinkPath, async (file) => {
     const sha1 = await dialogue.within(wholeMs, () => readPayload(dialogue, file))
     if (sha1 !== target.key) throw new CmProtocolError('wrong-hash')
