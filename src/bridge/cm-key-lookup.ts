@@ -7,7 +7,7 @@ import { contactByKeyId, type StoredContact } from '../store/contact-queries.ts'
 import type { AccountId } from '../store/ids.ts'
 import { namedServersRequest, ownServers, serversOfTransport } from './bridge-context.ts'
 import type { KeyLookup, LookupOptions, LookupOutcome } from './key-lookup.ts'
-import { askServers, type Finding, type LookupContext, type Question } from './lookup/ask-servers.ts'
+import { askForKeys, type Finding, type LookupContext, type Question } from './lookup/ask-for-keys.ts'
 import { type DnsSource, domainOf, findDomainServers } from './lookup/domain-servers.ts'
 import { type DomainWord, mergeFindings } from './lookup/merge-findings.ts'
 import { withinTime } from './lookup/within-time.ts'
@@ -141,7 +141,7 @@ class LookupRun {
     const judge: { readonly judge?: AddressJudge } = isOwnersWord ? { judge: anyAddress } : {}
     const request = { ...namedServersRequest(context, servers, accountId), ...judge }
     const failure = await this.#withinTime((signal) =>
-      askServers(request, { context, question, findings: this.#findings, signal }),
+      askForKeys(request, { context, question, findings: this.#findings, signal }),
     )
     if (failure === 'time-up') this.#failures.push(`${namesOf({ servers })}: no answer in time`)
     else if (failure !== undefined) this.#failures.push(failure)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createCmKeyLookup, type LookupSettings } from '../../src/bridge/cm-key-lookup.ts'
 import type { KeyLookup, LookupOptions, LookupOutcome } from '../../src/bridge/key-lookup.ts'
-import type { LookupContext } from '../../src/bridge/lookup/ask-servers.ts'
+import type { LookupContext } from '../../src/bridge/lookup/ask-for-keys.ts'
 import { createCmClientEnvironment } from '../../src/cm/client/client-environment.ts'
 import { createWorkerPool } from '../../src/cm/workers/worker-pool.ts'
 import type { ResolveTxt } from '../../src/net/dns-txt.ts'

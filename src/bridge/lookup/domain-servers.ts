@@ -5,7 +5,7 @@ import { anyAddress } from '../../net/address-guard.ts'
 import type { ResolveTxt, TxtAnswer } from '../../net/dns-txt.ts'
 import type { AccountId } from '../../store/ids.ts'
 import { namedServersRequest } from '../bridge-context.ts'
-import type { LookupContext } from './ask-servers.ts'
+import type { LookupContext } from './ask-for-keys.ts'
 
 /** Which servers know the addresses of a domain: DNS `TXT cmsvr.<domain>` (CM wire 8.9). */
 

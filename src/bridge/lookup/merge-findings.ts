@@ -3,7 +3,7 @@ import { encodeServerAddress, type ServerAddress } from '../../cm/transport.ts'
 import { isSameAddress } from '../../mail/address.ts'
 import type { ContactRecord } from '../../store/contact-operations.ts'
 import type { UnusableKey } from '../key-lookup.ts'
-import type { Finding } from './ask-servers.ts'
+import type { Finding } from './ask-for-keys.ts'
 import { domainServerName } from './domain-servers.ts'
 import type { AnnouncedKey } from './read-announced-key.ts'
 

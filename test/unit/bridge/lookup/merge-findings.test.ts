@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Finding } from '../../../../src/bridge/lookup/ask-servers.ts'
+import type { Finding } from '../../../../src/bridge/lookup/ask-for-keys.ts'
 import { mergeFindings } from '../../../../src/bridge/lookup/merge-findings.ts'
 import type { KeyId } from '../../../../src/cm/ids.ts'
 

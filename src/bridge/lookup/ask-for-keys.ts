@@ -51,7 +51,7 @@ interface Asking {
  * Asks the servers of the request one after the other until one has a usable key: a server without it passes the
  * question on, unlike the reference's. Undefined when one of them answered; else why none could be asked.
  */
-export async function askServers(request: ServersRequest, asking: Asking): Promise<string | undefined> {
+export async function askForKeys(request: ServersRequest, asking: Asking): Promise<string | undefined> {
   const outcome = await withServers(request, async (session): Promise<ServerAttempt<void>> => {
     if (asking.signal.aborted) return { kind: 'done', value: undefined }
     const answer = await askSession(asking, session)
