@@ -16,6 +16,7 @@ import {
   isBypassSecretInDoubt,
   oldestIssuedDate,
   type StoredBypassSecret,
+  settledIssuedSecret,
 } from '../store/bypass-queries.ts'
 import type { AccountId } from '../store/ids.ts'
 import type { BridgeContext } from './bridge-context.ts'
@@ -126,11 +127,31 @@ export async function issueBypassGrants(
   const keyIds = new Set(recipients.flatMap(({ keyId, accepted }) => (accepted === undefined ? [] : [keyId])))
   if (!account.network.usesBypassTokens || keyIds.size === 0) return new Map()
   const nowMs = context.clock.now()
-  const issued: readonly IssuedBypassSecret[] = await context.store.write('issueBypassSecrets', {
-    accountId: account.id,
-    wanted: [...keyIds].map((keyId) => ({ keyId, secret: context.randomBytes(BYPASS_SECRET_BYTES) })),
+  const now = formatUtcTime(nowMs)
+  const settled = [...keyIds].map((keyId) =>
+    settledIssuedSecret(context.store.read, account.id, { keyId, now }),
+  )
+  const issued = settled.filter((secret) => secret !== undefined)
+  const known = new Set(issued.map(({ keyId }) => keyId))
+  const wanted = [...keyIds].filter((keyId) => !known.has(keyId))
+  return new Map([...issued, ...(await issue(context, account.id, { wanted, nowMs }))].map(toGrant))
+}
+
+function toGrant({ keyId, secret, created, expires }: IssuedBypassSecret): [KeyId, BypassGrant] {
+  return [keyId, { secret, created, expires }]
+}
+
+/** A write is a wait for the disk: only for keys that need one. */
+async function issue(
+  { store, randomBytes }: Pick<BridgeContext, 'store' | 'randomBytes'>,
+  accountId: AccountId,
+  { wanted, nowMs }: { readonly wanted: readonly KeyId[]; readonly nowMs: number },
+): Promise<readonly IssuedBypassSecret[]> {
+  if (wanted.length === 0) return []
+  return store.write('issueBypassSecrets', {
+    accountId,
+    wanted: wanted.map((keyId) => ({ keyId, secret: randomBytes(BYPASS_SECRET_BYTES) })),
     created: newTokenDate(nowMs),
     now: formatUtcTime(nowMs),
   })
-  return new Map(issued.map(({ keyId, secret, created, expires }) => [keyId, { secret, created, expires }]))
 }

@@ -55,6 +55,26 @@ export function bypassSecrets(
     .map(toSecret)
 }
 
+/**
+ * The secret that was issued to a key last and is given to it again; undefined when one has to be made, or given in the
+ * place of a lost one: then `issueBypassSecrets` says.
+ */
+export function settledIssuedSecret(
+  read: ReadConnection,
+  accountId: AccountId,
+  given: { readonly keyId: KeyId; readonly now: string },
+): StoredBypassSecret | undefined {
+  const { keyId, now } = given
+  const lost = read.get(
+    'SELECT 1 FROM inbound_announcements WHERE account_id = ? AND unknown_token_from = ? LIMIT 1',
+    accountId,
+    keyId,
+  )
+  if (lost !== undefined) return undefined
+  const issued = bypassSecrets(read, accountId, { direction: 'issued', keyId })
+  return issued.findLast(({ expires }) => expires === 'never' || expires > now)
+}
+
 /** The secret an announcement to this recipient was made with; undefined when it has none, or it is gone. */
 export function bypassSecretOfRecipient(
   read: ReadConnection,
