@@ -93,7 +93,10 @@ export function keepBypassSecret(tx: WriteTransaction, accountId: AccountId, giv
   const known = rows.find((row) => secretOf(accountId, row) === secret)
   if (known !== undefined) {
     if (given.direction === 'received') {
-      tx.sql('UPDATE bypass_secrets SET stored_ms = ? WHERE id = ?').run(tx.nowMs, known.id)
+      tx.sql('UPDATE bypass_secrets SET stored_ms = ?, doubted_ms = NULL WHERE id = ?').run(
+        tx.nowMs,
+        known.id,
+      )
     }
     return
   }
@@ -103,6 +106,11 @@ export function keepBypassSecret(tx: WriteTransaction, accountId: AccountId, giv
     tx.sql('DELETE FROM bypass_secrets WHERE id = ?').run(oldest.id)
   }
   insert(tx, accountId, { ...given, replacedMs: null })
+}
+
+/** Remembers, longer than the messages, that nothing came back of what was sent with it (CM wire 6). */
+export function doubtBypassSecret(tx: WriteTransaction, id: Uint8Array): void {
+  tx.sql('UPDATE bypass_secrets SET doubted_ms = ? WHERE id = ?').run(tx.nowMs, id)
 }
 
 interface Wanted {

@@ -100,8 +100,8 @@ export function oldestIssuedDate(read: ReadConnection, accountId: AccountId): st
 const DOUBT_AFTER_MS = duration.day
 
 /**
- * True when a received secret may not work any more: a message sent with it is unacknowledged for a day, none sent with it
- * later was acknowledged, and its issuer has not sent it again since.
+ * True when a received secret may not work any more: a message sent with it is unacknowledged for a day and none sent with
+ * it later was acknowledged, or it was given up unacknowledged; and its issuer has not sent the secret again since.
  */
 export function isBypassSecretInDoubt(
   read: ReadConnection,
@@ -109,7 +109,8 @@ export function isBypassSecretInDoubt(
   options: { readonly nowMs: number },
 ): boolean {
   const found = read.get(
-    `SELECT 1 FROM outbound_recipients AS sent JOIN bypass_secrets ON bypass_secrets.id = sent.bypass_secret_id
+    `SELECT 1 FROM bypass_secrets WHERE id = ?1 AND doubted_ms IS NOT NULL UNION ALL
+     SELECT 1 FROM outbound_recipients AS sent JOIN bypass_secrets ON bypass_secrets.id = sent.bypass_secret_id
      WHERE sent.bypass_secret_id = ?1 AND sent.state IN ('posted', 'unconfirmed')
        AND sent.posted_ms <= ?2 AND sent.posted_ms > bypass_secrets.stored_ms
        AND NOT EXISTS (SELECT 1 FROM outbound_recipients AS later

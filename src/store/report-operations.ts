@@ -1,4 +1,5 @@
 import type { MessageDraft } from './blob-rows.ts'
+import { doubtBypassSecret } from './bypass-operations.ts'
 import type { AccountId } from './ids.ts'
 import { INBOX } from './mailbox-names.ts'
 import { findMailbox } from './mailbox-rows.ts'
@@ -63,9 +64,10 @@ export const reportOperations = {
   expireUnconfirmed(tx: WriteTransaction, args: { readonly postedBeforeMs: number }): readonly DueWork[] {
     const rows = tx
       .sql(
-        `UPDATE outbound_recipients SET state = 'unconfirmed' WHERE state = 'posted' AND posted_ms < ? RETURNING outbound_id`,
+        `UPDATE outbound_recipients SET state = 'unconfirmed' WHERE state = 'posted' AND posted_ms < ? RETURNING outbound_id, bypass_secret_id`,
       )
       .all(args.postedBeforeMs)
+    for (const { bypass_secret_id: id } of rows) if (id !== null) doubtBypassSecret(tx, id as Uint8Array)
     const ids = [...new Set(rows.map((row) => Number(row.outbound_id)))]
     return ids.map((outboundId) => {
       const ended = tx

@@ -157,6 +157,23 @@ describe('received secrets', () => {
   })
 })
 
+describe('a received secret that brought nothing back', () => {
+  it('is remembered when the message is given up and put away', async () => {
+    await keep(received('ab'.repeat(20)))
+    clock.advance(duration.minute)
+    const [secret] = receivedOf()
+    if (secret === undefined) throw new Error('not kept')
+    await postWith(secret.id, '1')
+    clock.advance(40 * duration.day)
+    await store.write('expireUnconfirmed', { postedBeforeMs: clock.now() - 10 * duration.day })
+    await store.write('pruneOutbound', { acceptedBeforeMs: clock.now() - 30 * duration.day, limit: 10 })
+    const isInDoubt = () => isBypassSecretInDoubt(store.read, secret.id, { nowMs: clock.now() })
+    expect(isInDoubt()).toBe(true)
+    await keep(received('ab'.repeat(20)))
+    expect(isInDoubt()).toBe(false)
+  })
+})
+
 /** A message to bob, posted with the token; returns its acknowledgment id. */
 async function postWith(bypassSecretId: Uint8Array, digit: string): Promise<AcknowledgmentId> {
   const sink = await store.beginSpool(accountId)

@@ -47,7 +47,9 @@ CREATE TABLE bypass_secrets (
   -- A received one: when it last came.
   stored_ms     INTEGER NOT NULL,
   -- Issued in place of one we lost: when it was last sent so that a reference client takes it. NULL: an ordinary one.
-  replaced_ms   INTEGER
+  replaced_ms   INTEGER,
+  -- A received one: when mail sent with it was given up unacknowledged. NULL again when it comes again.
+  doubted_ms    INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX bypass_secrets_of_account ON bypass_secrets (account_id, direction, key_id);
 -- The received secret an announcement was made with, so that it can be made anew, and doubted when nobody acknowledges.
