@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { cmServerBench } from './bench/cm-server.ts'
 import { endToEndBench } from './bench/end-to-end.ts'
 import { imapBench } from './bench/imap.ts'
 import { messageBench } from './bench/message.ts'
@@ -7,9 +8,17 @@ import { smallMessagesBench } from './bench/small-messages.ts'
 import { storeBench } from './bench/store.ts'
 import { formatTable } from './bench/table.ts'
 
-/** Measures what costs time, in about a minute. `BENCH=store` measures one thing; progress goes to standard error. */
+/** Measures what costs time, in a few minutes. `BENCH=store` measures one thing; progress goes to standard error. */
 
-const BENCHES = [proofOfWorkBench, messageBench, storeBench, imapBench, endToEndBench, smallMessagesBench]
+const BENCHES = [
+  proofOfWorkBench,
+  messageBench,
+  storeBench,
+  imapBench,
+  cmServerBench,
+  endToEndBench,
+  smallMessagesBench,
+]
 
 const wanted = process.env.BENCH ?? ''
 const chosen = BENCHES.filter(({ name }) => wanted === '' || name === wanted)
