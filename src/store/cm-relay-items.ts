@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { link, open, rm } from 'node:fs/promises'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import type { BlockKey } from '../cm/ids.ts'
+import { SMALL_PAYLOAD_BYTES } from '../cm/server/port.ts'
 import type {
   Delivery,
   ProxiedBlockToSend,
@@ -16,7 +17,7 @@ import type { RelayStorage } from './cm-relay.ts'
 /** Random octets of a payload file's name. */
 const PAYLOAD_NAME_BYTES = 16
 
-/** Blocks of STORE PROXY in the server's database; each payload is a file of its own beside it (CM wire 9.4). */
+/** Blocks of STORE PROXY in the server's database; a large payload is a file of its own beside it (CM wire 9.4). */
 export class CmRelayItems implements ProxiedQueue {
   readonly #database: DatabaseSync
   readonly #storage: RelayStorage
@@ -32,12 +33,14 @@ export class CmRelayItems implements ProxiedQueue {
     }
   }
 
-  /** The payload and its name are durable before the row that names it (design 4). */
+  /** A payload in a file is durable, name and all, before the row that names it (design 4). */
   async add(item: ProxiedItem, room: QueueRoom): Promise<'queued' | 'full'> {
-    const payloadFile = item.payload === undefined ? null : await this.#takeOver(item.payload.path)
+    const isSmall = item.payload !== undefined && item.payload.bytes <= SMALL_PAYLOAD_BYTES
+    const payload = item.payload !== undefined && isSmall ? await readFile(item.payload.path) : null
+    const payloadFile = item.payload === undefined || isSmall ? null : await this.#takeOver(item.payload.path)
     let outcome: 'queued' | 'known' | 'full' | undefined
     try {
-      outcome = await this.#storage.write('relayAddProxied', { item, payloadFile, room })
+      outcome = await this.#storage.write('relayAddProxied', { item, payload, payloadFile, room })
       return outcome === 'full' ? 'full' : 'queued'
     } finally {
       if (outcome !== 'queued' && payloadFile !== null) await this.#removeFiles([payloadFile])
@@ -74,14 +77,7 @@ export class CmRelayItems implements ProxiedQueue {
   load(itemId: number): ProxiedBlockToSend | undefined {
     const row = this.#database.prepare('SELECT * FROM relay_items WHERE item_id = ?').get(itemId)
     if (row === undefined) return undefined
-    return {
-      key: String(row.key) as BlockKey,
-      text: String(row.text),
-      payload:
-        typeof row.payload_file === 'string'
-          ? { path: join(this.#storage.directory, row.payload_file), bytes: Number(row.payload_bytes) }
-          : undefined,
-    }
+    return { key: String(row.key) as BlockKey, text: String(row.text), payload: this.#payloadOf(row) }
   }
 
   async delivered(itemId: number, target: string): Promise<void> {
@@ -110,6 +106,12 @@ export class CmRelayItems implements ProxiedQueue {
       )
       .get(nowMs)
     return typeof row?.due_ms === 'number' ? row.due_ms : undefined
+  }
+
+  #payloadOf(row: Readonly<Record<string, SQLOutputValue>>): ProxiedBlockToSend['payload'] {
+    if (row.payload instanceof Uint8Array) return row.payload
+    if (typeof row.payload_file !== 'string') return undefined
+    return { path: join(this.#storage.directory, row.payload_file), bytes: Number(row.payload_bytes) }
   }
 
   /** A second name for the file: no octet is copied, and the first name may go. */

@@ -9,7 +9,9 @@ export type RelayTransaction = Pick<WriteTransaction, 'sql'>
 
 export interface AddProxiedArgs {
   readonly item: ProxiedItem
-  /** The payload's name in the relay directory; null for text. */
+  /** A small payload. */
+  readonly payload: Uint8Array | null
+  /** The name of a larger one in the relay directory. */
   readonly payloadFile: string | null
   readonly room: QueueRoom
 }
@@ -146,14 +148,14 @@ export const relayOperations = {
 
 function insertItem(
   tx: RelayTransaction,
-  { item, payloadFile }: AddProxiedArgs,
+  { item, payload, payloadFile }: AddProxiedArgs,
   { digest, bytes }: { readonly digest: Uint8Array; readonly bytes: number },
 ): number {
   const { lastInsertRowid } = tx
     .sql(
-      `INSERT INTO relay_items (digest, key, user_id, is_data, text, payload_file, payload_bytes, bytes, targets,
-         expires_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO relay_items (digest, key, user_id, is_data, text, payload, payload_file, payload_bytes, bytes,
+         targets, expires_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       digest,
@@ -161,6 +163,7 @@ function insertItem(
       item.userId,
       Number(item.isData),
       item.text,
+      payload,
       payloadFile,
       item.payload?.bytes ?? 0,
       bytes,

@@ -9,7 +9,8 @@ CREATE TABLE relay_items (
   user_id TEXT NOT NULL,
   is_data INTEGER NOT NULL,
   text TEXT NOT NULL,
-  -- Name in the relay directory; NULL for text blocks.
+  -- Data: a small payload here, or the name of its file in the relay directory.
+  payload BLOB,
   payload_file TEXT UNIQUE,
   payload_bytes INTEGER NOT NULL,
   -- For the limits: octets of text and payload, and how many targets it was given.

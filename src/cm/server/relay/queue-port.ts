@@ -39,7 +39,8 @@ export interface QueueRoom {
 export interface ProxiedBlockToSend {
   readonly key: BlockKey
   readonly text: string
-  readonly payload: { readonly path: string; readonly bytes: number } | undefined
+  /** Of a data block: a small one as octets, a larger one as a file. */
+  readonly payload: Uint8Array | { readonly path: string; readonly bytes: number } | undefined
 }
 
 /** One block waiting for one target, in the order in which they are to be sent. */

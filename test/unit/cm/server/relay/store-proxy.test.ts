@@ -60,6 +60,9 @@ async function proxy(server: RelayServer, block: WireBlock, after?: number): Pro
   return reply
 }
 
+/** More than lies with its row. */
+const large = (content: string): string => content.padEnd(100_000, '.')
+
 /** A server that refuses some blocks; payloads sent to it end with CRLF, since it takes them for lines. */
 async function refusing(
   isRefused: (key: string) => boolean,
@@ -84,12 +87,18 @@ describe('STORE PROXY', () => {
   it('reaches each of its targets, and leaves nothing behind', async () => {
     const [one, two] = [await start(), await start()]
     const relay = await start({ allowed: [at(one), at(two)] })
-    const block = dataBlock('for both', relay.clock.now())
-    expect(await proxy(relay, postTo(block, target(one), target(two)))).toBe('DONE')
+    const blocks = ['for both', large('for both')].map((content) => dataBlock(content, relay.clock.now()))
+    for (const block of blocks) {
+      expect(await proxy(relay, postTo(block, target(one), target(two)))).toBe('DONE')
+    }
+    expect(readdirSync(join(relay.directory, 'relay'))).toHaveLength(1)
     await relay.pass()
-    expect(keysOf(one)).toEqual([block.key])
-    expect(keysOf(two)).toEqual([block.key])
-    expect(await heldBy(one, block.key)).toBe(`${block.text}for both`)
+    for (const server of [one, two]) {
+      expect(keysOf(server)).toEqual(blocks.map(({ key }) => key))
+      for (const block of blocks) {
+        expect(await heldBy(server, block.key)).toBe(`${block.text}${block.payload?.toString('latin1')}`)
+      }
+    }
     expect(relay.store.relay.counts()).toMatchObject({ proxied: 0, targets: 0, failingTargets: 0 })
     expect(readdirSync(join(relay.directory, 'relay'))).toEqual([])
     expect(relay.stored).toEqual([])
@@ -244,8 +253,8 @@ describe('STORE PROXY', () => {
     const gone = { port: await freePort() }
     const relay = await start({ allowed: [at(gone)] })
     const startMs = relay.clock.now()
-    const now = dataBlock('now', startMs)
-    const delayed = dataBlock('delayed', startMs)
+    const now = dataBlock(large('now'), startMs)
+    const delayed = dataBlock(large('delayed'), startMs)
     expect(await proxy(relay, postTo(now, target(gone)))).toBe('DONE')
     expect(await proxy(relay, postTo(delayed, target(gone)), startMs + 3 * duration.day)).toBe('DONE')
     relay.clock.advance(7 * duration.day)
@@ -309,7 +318,8 @@ describe('STORE PROXY', () => {
     const block = postTo(dataBlock('of another', relay.clock.now()), 'server=a.example:1')
     expect(await upload(other, `STORE PROXY ${block.key}`, block)).toBe('DONE')
     other.destroy()
-    expect(readdirSync(join(relay.directory, 'relay'))).toHaveLength(3)
+    expect(relay.store.relay.counts()).toMatchObject({ proxied: 3 })
+    expect(readdirSync(join(relay.directory, 'payloads'))).toEqual([])
   })
 })
 
@@ -359,7 +369,8 @@ describe('hostile items of STORE PROXY (S3)', () => {
   it('goes on past an item that cannot be sent, and tells of it', async () => {
     const there = await start()
     const relay = await start({ allowed: [at(there)] })
-    const [lost, good] = [dataBlock('lost', relay.clock.now()), dataBlock('good', relay.clock.now())]
+    const lost = dataBlock(large('lost'), relay.clock.now())
+    const good = dataBlock('good', relay.clock.now())
     expect(await proxy(relay, postTo(lost, target(there)))).toBe('DONE')
     for (const name of readdirSync(join(relay.directory, 'relay'))) {
       rmSync(join(relay.directory, 'relay', name))
