@@ -28,8 +28,9 @@ function typeInto(typed: string[], text: string): 'more' | 'done' | 'gave-up' {
 
 /** Asks a question and reads a line without showing it. Throws CliError when the person gives up. */
 export function askSecret({ input, output }: SecretTerminal, question: string): Promise<string> {
-  output.write(question)
+  // First, so that nothing typed at once is shown.
   input.setRawMode?.(true)
+  output.write(question)
   input.setEncoding('utf8')
   return new Promise((resolve, reject) => {
     const typed: string[] = []
