@@ -1,17 +1,19 @@
 import { unreachable } from '../../base/unreachable.ts'
 import { type ByteChannel, ChannelClosedError, StartTlsError } from '../../net/byte-channel.ts'
+import { SIGNED_MESSAGE_BEGIN } from '../block-text.ts'
 import { encodeLine } from '../framer.ts'
 import { type BlockKey, parseBlockKey, parseKeyId } from '../ids.ts'
 import { administer } from './administer.ts'
 import { answerDnsTxt } from './answer-dns-txt.ts'
 import { answerSelftest } from './answer-selftest.ts'
+import { AnswersInOrder } from './answers-in-order.ts'
 import { type Command, type CommandParts, type LineAction, type LoginLevel, parseCommand } from './command.ts'
 import type { CmServerContext, SessionUser } from './context.ts'
 import { FrameIo } from './frame-io.ts'
 import { answerGet } from './get-block.ts'
 import { SERVER_LIMITS } from './limits.ts'
 import { PacedFrames } from './paced-frames.ts'
-import { receiveBlock } from './receive-block.ts'
+import { type ReceivedBlock, receiveBlock } from './receive-block.ts'
 import { acceptUpload, answerUpload, type Upload } from './upload.ts'
 
 const GREETING = 'CONFIDANT MAIL SERVER PROTOCOL 1'
@@ -49,6 +51,7 @@ class CmServerSession {
   readonly #io: FrameIo
   readonly #context: CmServerContext
   readonly #remoteAddress: string
+  readonly #answers = new AnswersInOrder((answer) => this.#reply(answer))
   #user: SessionUser | undefined
   /** A key that is taken away ends its sessions. */
   #isLoginValid: () => boolean = () => true
@@ -65,15 +68,26 @@ class CmServerSession {
     this.#context = context
   }
 
+  /** Blocks may be read ahead while others are stored; everything else waits for what came before it. */
   async run(): Promise<void> {
+    try {
+      await this.#converse()
+    } finally {
+      await this.#answers.settled()
+    }
+    await this.#io.end()
+  }
+
+  async #converse(): Promise<void> {
     await this.#reply(`${GREETING} READY`)
     for (let next: Next = 'continue'; next === 'continue'; ) {
+      // A client that sends nothing more waits for its answers: its idle time begins behind them.
+      if (this.#io.isQuiet) await this.#answers.settled()
       const frame = await this.#io.frame(this.#idleMs)
       this.#idleMs = SERVER_LIMITS.idleMs
       if (frame?.kind !== 'line' || !this.#isLoginValid()) break
       next = await this.#obey(frame.bare ? undefined : parseCommand(frame.line))
     }
-    await this.#io.end()
   }
 
   /** What begins when the connection is over: sending (CM wire 9.4), or the server's end. */
@@ -83,11 +97,16 @@ class CmServerSession {
   }
 
   async #obey(command: Command | undefined): Promise<Next> {
+    if (command?.rule.hasBlock === true) {
+      this.#invalidCommands = 0
+      const { rule, parts } = command
+      return this.#obeyBlock({ action: this.#may(rule.level) ? rule.action : 'refused', parts })
+    }
+    await this.#answers.settled()
     if (command === undefined) return this.#onInvalid()
     this.#invalidCommands = 0
     const { rule, parts } = command
     const isAllowed = this.#may(rule.level)
-    if (rule.hasBlock) return this.#obeyBlock({ action: isAllowed ? rule.action : 'refused', parts })
     if (isAllowed) return this.#obeyLine(rule.action, parts)
     await this.#reply('FAILED')
     return 'continue'
@@ -211,7 +230,10 @@ class CmServerSession {
     // Exactly as the reference: no line, no answer (CM wire 7.4).
     if (received.kind === 'empty') return 'continue'
     this.#hasQueued = true
-    await this.#reply(await answerUpload(upload, received, this.#context))
+    // Whether a claim is verified depends on the key that may have come just before it.
+    if (received.kind === 'text' && received.text.includes(SIGNED_MESSAGE_BEGIN))
+      await this.#answers.settled()
+    await this.#answers.add(answerUpload(upload, received, this.#context), heldBytes(received))
     return 'continue'
   }
 
@@ -227,6 +249,12 @@ class CmServerSession {
     const atSlowestMs = (bytes.length / SERVER_LIMITS.slowestBytesPerSecond) * 1000
     return this.#io.write(bytes, SERVER_LIMITS.idleMs + atSlowestMs)
   }
+}
+
+/** Octets a block holds while it is judged and stored. */
+function heldBytes(received: ReceivedBlock): number {
+  if (received.kind === 'text') return received.text.length
+  return received.kind === 'small-data' ? received.payload.length : 0
 }
 
 function keyOf({ key }: CommandParts): BlockKey {

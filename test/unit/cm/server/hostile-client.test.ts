@@ -262,6 +262,21 @@ describe('storing', () => {
     for (const { key } of blocks) expect((await reader.get(`GET SERVER ${key}`)).at(-2)).toBe('Data: 100000')
   })
 
+  it('blocks sent without waiting are answered in order, and seen by what comes behind them', async () => {
+    const { port, stored } = await start()
+    const client = await loggedIn(port)
+    const blocks = Array.from({ length: 100 }, (_, index) => dataBlock(Buffer.from(`block ${index}`)))
+    const forbidden = `STORE SERVER ${'0'.repeat(40)}\r\nLoginUser: x\r\nEndBlock\r\n`
+    client.send(Buffer.concat(blocks.flatMap(({ bytes }) => [bytes, Buffer.from(forbidden)])))
+    client.send(`GET SERVER ${blocks.at(-1)?.key}\r\nPING\r\n`)
+    for (const _ of blocks) {
+      expect(await client.line()).toBe('DONE')
+      expect(await client.line()).toBe('FAILED')
+    }
+    expect(await client.upTo('PONG\r\n')).toContain('Data: 8\r\nblock 99')
+    expect(stored).toHaveLength(100)
+  })
+
   it('a full disk is answered FAILED, and the connection goes on', async () => {
     const fullDisk = (context: CmServerContext): CmServerContext => ({
       ...context,
