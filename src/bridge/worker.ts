@@ -139,15 +139,21 @@ export class StageWorker {
     })
   }
 
+  /** A row that moved on to a stage that is due goes on at once: the queue has nothing to add to that. */
   async #run(job: Job): Promise<void> {
+    let next: Job | undefined = job
+    while (next !== undefined && !this.#closing.signal.aborted) next = await this.#step(next)
+  }
+
+  /** One attempt of a row; returns what of the same row is due now. */
+  async #step({ row, stage, attempt }: Job): Promise<Job | undefined> {
     const { store, incarnation } = this.#options
-    if (this.#closing.signal.aborted) return
-    const lease: Lease = { row: job.row, attempt: job.attempt, incarnation }
+    const lease: Lease = { row, attempt, incarnation }
     // Before the claim: the reconciler may see the committed lease before its answer is here.
     this.#count(lease.row, 1)
     try {
-      const claimed = await store.write('claimWork', { lease, stage: job.stage })
-      if (claimed !== undefined) await this.#runClaimed(lease, claimed)
+      const claimed = await store.write('claimWork', { lease, stage })
+      return claimed === undefined ? undefined : await this.#runClaimed(lease, claimed)
     } finally {
       this.#count(lease.row, -1)
     }
@@ -159,14 +165,21 @@ export class StageWorker {
     else this.#running.set(row, jobs)
   }
 
-  async #runClaimed(lease: Lease, claimed: ClaimedWork): Promise<void> {
+  async #runClaimed(lease: Lease, claimed: ClaimedWork): Promise<Job | undefined> {
     const outcome = await this.#attempt(lease, claimed)
     if (outcome.kind === 'retry')
       this.#options.log.info(
         { row: lease.row, stage: claimed.stage, failures: claimed.failures },
         'tried again later',
       )
-    await this.enqueue(await this.#settle(lease, claimed, outcome))
+    const due = await this.#settle(lease, claimed, outcome)
+    const nowMs = this.#options.clock.now()
+    const next =
+      outcome.kind === 'moved'
+        ? due.find(({ row, nextAttemptMs }) => row === lease.row && nextAttemptMs <= nowMs)
+        : undefined
+    await this.enqueue(due.filter((one) => one !== next))
+    return next
   }
 
   async #attempt(lease: Lease, claimed: ClaimedWork): Promise<StageOutcome> {

@@ -99,6 +99,26 @@ describe.skipIf(!hasRedis)('the worker', () => {
     expect(ran).toEqual(['encode', 'encode', 'post', 'encode', 'post'])
   })
 
+  it('goes on with a row that moved on at once, without the queue', async () => {
+    const ran: string[] = []
+    await schedule('encode')
+    const { queue } = await start({
+      encode: async () => {
+        ran.push('encode')
+        const due = [await schedule('post')]
+        return { kind: 'moved', due }
+      },
+      post: async (stage) => {
+        const pending = await queue.pendingIds()
+        ran.push(`post, with ${pending.kind === 'ok' ? [...pending.ids].join() : 'no queue'}`)
+        return end(stage)
+      },
+    })
+    await eventually('the row ends', () => report() === undefined)
+    // The job that began it is the only one there ever was.
+    expect(ran).toEqual(['encode', `post, with ${ROW}-encode-1`])
+  })
+
   it('keeps a row whose stage throws, logs the cause once and tries again later', async () => {
     await schedule('encode')
     await start({
