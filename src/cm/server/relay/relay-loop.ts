@@ -14,6 +14,8 @@ export class RelayLoop {
   readonly #peer: ReplicationPeer | undefined
   readonly #runs = new Map<string, Promise<void>>()
   #lastLookMs: number
+  /** What is due for the peer waits behind what is delayed: each connection that closes would ask it in vain. */
+  #peerRestsUntilMs = 0
   #cancelLook: () => void
   #cancelWake: (() => void) | undefined
   #looking: Promise<void> | undefined
@@ -92,17 +94,23 @@ export class RelayLoop {
     const expired = await queue.proxied.expire(nowMs)
     if (expired > 0) log.warn({ blocks: expired }, 'blocks were given up: no target took them in time')
     const peer = this.#peer
-    if (
-      peer !== undefined &&
-      queue.replicas.hasDue(nowMs) &&
-      queue.targets.get(PEER_TARGET).nextMs <= nowMs
-    ) {
-      this.#start(PEER_TARGET, () => replicateToPeer(peer, this.#context))
-    }
+    if (peer !== undefined && this.#isPeerDue(nowMs)) this.#start(PEER_TARGET, () => this.#replicate(peer))
     for (const target of queue.proxied.dueTargets(nowMs)) {
       this.#start(target, () => deliverToTarget(target, this.#context))
     }
     this.#lastLookMs = nowMs
+  }
+
+  #isPeerDue(nowMs: number): boolean {
+    const { queue } = this.#context
+    const notBeforeMs = Math.max(this.#peerRestsUntilMs, queue.targets.get(PEER_TARGET).nextMs)
+    return notBeforeMs <= nowMs && queue.replicas.hasDue(nowMs)
+  }
+
+  async #replicate(peer: ReplicationPeer): Promise<RunOutcome> {
+    const outcome = await replicateToPeer(peer, this.#context)
+    if (outcome === 'held') this.#peerRestsUntilMs = this.#clock.now() + RELAY_LIMITS.intervalMs
+    return outcome
   }
 
   /** The peer has a place of its own; a target without a place is started when a run ends. */

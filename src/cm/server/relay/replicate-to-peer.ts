@@ -33,13 +33,11 @@ const PEER_USER = 'replication'
  * key alone: a key that was removed can never come back by being overtaken (the reference's order is that of hashes).
  */
 export async function replicateToPeer(peer: ReplicationPeer, context: SendContext): Promise<RunOutcome> {
-  const run = new PeerRun(peer, context)
-  await run.replicate()
-  return run.hasProgress ? 'progress' : 'nothing'
+  return new PeerRun(peer, context).replicate()
 }
 
 class PeerRun {
-  hasProgress = false
+  #hasProgress = false
   readonly #peer: ReplicationPeer
   readonly #context: SendContext
   /** Keys with an entry that has to go first. */
@@ -52,7 +50,7 @@ class PeerRun {
     this.#context = context
   }
 
-  async replicate(): Promise<void> {
+  async replicate(): Promise<RunOutcome> {
     const { randomInt, sessions } = this.#context
     const { server } = this.#peer
     const environment = environmentFor(this.#peer, this.#context.environment)
@@ -61,6 +59,8 @@ class PeerRun {
       (session) => sessions.use(session, async () => (await this.#enter(session)) ?? this.#sendAll(session)),
     )
     if (!sessions.isClosing) await this.#settle(outcome.kind === 'done' ? [] : outcome.failures)
+    if (this.#hasProgress) return 'progress'
+    return outcome.kind === 'done' ? 'held' : 'nothing'
   }
 
   /** A certificate that is not the pinned one sees nothing of ours, the key least of all: QUIT (CM wire 9.3). */
@@ -119,7 +119,7 @@ class PeerRun {
     this.#offered = undefined
     if (reply === 'done' || reply === 'gone') {
       await queue.replicas.remove(entry.id)
-      this.hasProgress = true
+      this.#hasProgress = true
       return true
     }
     if (reply === 'set-aside') return true

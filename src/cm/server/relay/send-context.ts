@@ -52,5 +52,11 @@ export class OpenSessions {
   }
 }
 
-/** How a run ended; `progress`: there may be more that can be sent right away. */
-export type RunOutcome = 'progress' | 'nothing'
+/** How a run ended. */
+export type RunOutcome =
+  /** There may be more that can be sent right away. */
+  | 'progress'
+  /** Nothing was taken; what was tried is delayed. */
+  | 'nothing'
+  /** The server is there, and everything that is due waits behind something that is delayed. */
+  | 'held'

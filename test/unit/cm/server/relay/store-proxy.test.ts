@@ -356,6 +356,13 @@ describe('hostile items of STORE PROXY (S3)', () => {
     expect(await proxy(relay, block, relay.clock.now() - 8 * duration.day)).toBe('FAILED')
   })
 
+  it('refuses a target that only a proxy we do not have could reach', async () => {
+    const relay = await start()
+    const block = dataBlock('hidden', relay.clock.now())
+    expect(await proxy(relay, postTo(block, 'server=hidden.onion:1,hidden.i2p:1'))).toBe('FAILED')
+    expect(await proxy(relay, postTo(block, 'server=hidden.onion:1,a.example:1'))).toBe('DONE')
+  })
+
   it('keeps only lines a server stores, so that nothing else is passed on', async () => {
     const there = await start()
     const relay = await start({ allowed: [at(there)] })
