@@ -52,6 +52,7 @@ export const CERTIFICATE_REFUSALS = {
   'several-certificates': 'there is more than one certificate',
   'secret-key': 'this is a secret key',
   'version-3': 'version 3 keys cannot be used on this network',
+  algorithm: 'the key is of a kind this program cannot check (a Brainpool curve or secp256k1)',
   'version-6': 'version 6 keys cannot be used on this network',
   'not-yet-valid': 'the key was made later than this clock says it is',
   'control-character': 'a user id holds a control character or a line separator',

@@ -24,6 +24,7 @@ export async function parseCertificate(
   const [key, second] = await reading.catch((): openpgp.Key[] => [])
   if (key === undefined || second !== undefined || key.isPrivate())
     return { kind: 'refused', reason: 'corrupt' }
+  if (UNCHECKABLE_CURVES.has(key.getAlgorithmInfo().curve)) return { kind: 'refused', reason: 'algorithm' }
   const asOfMs = Math.max(nowMs, Number(key.getCreationTime()))
   if (asOfMs > nowMs + SIGNATURE_CLOCK_TOLERANCE_MS) return { kind: 'refused', reason: 'not-yet-valid' }
   const ids = await certifiedIds(key, new Date(asOfMs))
@@ -33,6 +34,14 @@ export async function parseCertificate(
   const certificate = await describeKey(key, ids, asOfMs)
   return { kind: 'ok', certificate: { ...certificate, hadAttributes: packets.hadAttributes } }
 }
+
+/** openpgp.js needs a further library for the first three under Node, and refuses the last by default. */
+const UNCHECKABLE_CURVES: ReadonlySet<string | undefined> = new Set([
+  'brainpoolP256r1',
+  'brainpoolP384r1',
+  'brainpoolP512r1',
+  'secp256k1',
+])
 
 /** The user ids with a valid self-signature, whichever of several signatures is the newest valid one. */
 async function certifiedIds(key: openpgp.Key, date: Date): Promise<CertifiedId[]> {
