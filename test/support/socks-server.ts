@@ -25,8 +25,8 @@ export interface SocksServerOptions {
   readonly authStatus?: number
   /** The whole reply to the request; undefined: it never answers. */
   readonly reply?: Buffer | undefined
-  /** Where accepted connections go, whatever was asked for. */
-  readonly targetPort?: number
+  /** Where accepted connections go: a port here whatever was asked for, or the IPv4 address that was asked for. */
+  readonly targetPort?: number | 'asked'
   /** The reply goes out together with the first octets of the target. */
   readonly isLate?: boolean
 }
@@ -65,11 +65,16 @@ async function serve(socket: Socket, options: SocksServerOptions, talks: SocksTa
   socket.write(typeof method === 'number' ? Buffer.from([5, method]) : method)
   const credentials = method === 2 ? await readCredentials(read) : undefined
   if (credentials !== undefined) socket.write(Buffer.from([1, authStatus]))
-  talks.push({ greeting, credentials, request: await readRequest(read) })
+  const request = await readRequest(read)
+  talks.push({ greeting, credentials, request })
   if (reply === undefined) return
   if (!isLate) socket.write(reply)
   if (targetPort === undefined) return
-  const target = connect({ host: '127.0.0.1', port: targetPort })
+  const target = connect(
+    targetPort === 'asked'
+      ? { host: request.subarray(4, 8).join('.'), port: request.readUInt16BE(8) }
+      : { host: '127.0.0.1', port: targetPort },
+  )
   target.on('error', () => socket.destroy())
   socket.on('close', () => target.destroy())
   if (isLate) socket.write(Buffer.concat([reply, ...((await once(target, 'data')) as Buffer[])]))
