@@ -48,16 +48,35 @@ async function startCmServer(): Promise<number> {
   throw new Error(`the CM server ended: ${output}`)
 }
 
-async function post(port: number, payload: string): Promise<string> {
+function dataBlock(payload: string): { readonly key: string; readonly text: string } {
   const date = formatUtcTime(Date.now())
   const key = createHash('sha1').update(payload).digest('hex')
   const proof = solveProofOfWork({ bits: 8, matches: 2 }, Buffer.from(`${date}${payload}`))
+  const header = `Type: data\r\nDate: ${date}\r\nVersion: 1\r\nProofOfWork: ${proof}\r\nData: ${payload.length}\r\n`
+  return { key, text: `STORE SERVER ${key}\r\n${header}${payload}` }
+}
+
+async function post(port: number, payload: string): Promise<string> {
+  const { key, text } = dataBlock(payload)
   const client = await WireClient.connectSecure(port)
-  client.send(
-    `STORE SERVER ${key}\r\nType: data\r\nDate: ${date}\r\nVersion: 1\r\nProofOfWork: ${proof}\r\nData: ${payload.length}\r\n${payload}`,
-  )
+  client.send(text)
   expect(await client.line()).toBe('DONE')
   return key
+}
+
+/** Stores without waiting, until the server is gone; the payloads it said DONE to, by key. */
+async function storeUntilGone(port: number, name: string, onDone: () => void): Promise<Map<string, string>> {
+  const client = await WireClient.connectSecure(port)
+  const blocks = Array.from({ length: 500 }, (_, number) => `${name} ${number}`)
+  const offered = blocks.map((payload) => ({ payload, ...dataBlock(payload) }))
+  client.send(offered.map(({ text }) => text).join(''))
+  const done = new Map<string, string>()
+  for (const { key, payload } of offered) {
+    if ((await client.line()) !== 'DONE') break
+    done.set(key, payload)
+    onDone()
+  }
+  return done
 }
 
 describe('cmbridge cm-server', () => {
@@ -73,6 +92,27 @@ describe('cmbridge cm-server', () => {
     for (const [number, key] of keys.entries()) {
       expect((await client.get(`GET SERVER ${key}`)).at(-1)).toBe(`block ${number}`)
     }
+    client.destroy()
+  })
+
+  it('has every block of a crowd that it said DONE to when it was killed', async () => {
+    const port = await startCmServer()
+    const enough = Promise.withResolvers<void>()
+    let count = 0
+    const onDone = () => {
+      count += 1
+      if (count === 300) enough.resolve()
+    }
+    const storing = Array.from({ length: 5 }, (_, number) => storeUntilGone(port, `crowd ${number}`, onDone))
+    await enough.promise
+    const ended = once(child!, 'exit')
+    child?.kill('SIGKILL')
+    await ended
+    const done = (await Promise.all(storing)).flatMap((map) => [...map])
+    expect(done.length).toBeGreaterThanOrEqual(300)
+    const client = await WireClient.connectSecure(await startCmServer())
+    expect(await client.ask(`LOGIN ${USER} ACCOUNTKEY000003`)).toBe('DONE')
+    for (const [key, payload] of done) expect((await client.get(`GET SERVER ${key}`)).at(-1)).toBe(payload)
     client.destroy()
   })
 })
