@@ -24,21 +24,22 @@ export function postRoutes(target: string, { byProxy, releaseMs, nowMs }: PostRu
   const transport = parseTransport(target)
   if (transport?.kind !== 'servers') return []
   const postTo = postToLine(target)
-  if (releaseMs !== null && releaseMs > nowMs) return [{ kind: 'own-server', postTo, afterMs: releaseMs }]
+  const own = postTo === undefined ? [] : [{ kind: 'own-server', postTo } as const]
+  if (releaseMs !== null && releaseMs > nowMs) return own.map((route) => ({ ...route, afterMs: releaseMs }))
   const servers = transport.servers.filter((server) => !byProxy.includes(networkOf(server)))
-  const routes: PostRoute[] = []
-  if (servers.length > 0) routes.push({ kind: 'direct', servers })
-  if (servers.length < transport.servers.length) routes.push({ kind: 'own-server', postTo })
-  return routes
+  const direct = servers.length > 0 ? [{ kind: 'direct', servers } as const] : []
+  return servers.length < transport.servers.length ? [...direct, ...own] : direct
 }
 
 /**
  * The line that tells our server where a block goes, LF included: `server=` targets only and never with the
- * reference's `embargo:`, of which a reference server's sender dies (CM wire 8.5). Throws for Entangled: the line would
- * be published with the block.
+ * reference's `embargo:`, of which a reference server's sender dies (CM wire 8.5). IPv6 literals break that sender too
+ * (CM wire 10.1) and are left out; undefined when nothing else is there. Throws for Entangled: the line would be
+ * published with the block.
  */
-export function postToLine(target: string): string {
+export function postToLine(target: string): string | undefined {
   const transport = parseTransport(target)
   if (transport?.kind !== 'servers') throw new Error('only blocks for servers are handed to another server')
-  return `Post-To: ${encodeTransport(transport)}\n`
+  const servers = transport.servers.filter(({ host }) => !host.startsWith('['))
+  return servers.length === 0 ? undefined : `Post-To: ${encodeTransport({ kind: 'servers', servers })}\n`
 }

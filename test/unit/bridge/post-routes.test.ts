@@ -31,6 +31,16 @@ describe('postRoutes', () => {
   })
 })
 
+describe('servers with an IPv6 literal', () => {
+  it('are not handed to the own server, whose sender may be the reference’s', () => {
+    expect(postToLine('server=[2001:db8::1]:8081,cm.example:8081')).toBe('Post-To: server=cm.example:8081\n')
+    expect(postToLine('server=[2001:db8::1]:8081')).toBeUndefined()
+    const rules = { byProxy: ['direct'], ...NOW } as const
+    expect(postRoutes('server=[2001:db8::1]:8081', rules)).toEqual([])
+    expect(postRoutes('server=[2001:db8::1]:8081', { ...rules, releaseMs: 2000 })).toEqual([])
+  })
+})
+
 describe('postToLine', () => {
   it('names servers only', () => {
     expect(postToLine('SERVER=CM.Example:8081')).toBe('Post-To: server=cm.example:8081\n')
