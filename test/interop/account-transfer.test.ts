@@ -1,11 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { unarmor } from 'openpgp'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Secret } from '../../src/base/secret.ts'
 import { parseAccountConfig } from '../../src/cm/account-config.ts'
 import { exportSecretKey, generateKey } from '../../src/cm/openpgp/secret-keys.ts'
 import type { SecretKey } from '../../src/cm/secret-key.ts'
+import { loadInstallCertificates } from '../../src/net/install-certificates.ts'
 import { openStoreForReading } from '../../src/store/open-store.ts'
 import { cmbridge } from '../support/command-line.ts'
 import { shortDirectory } from '../support/short-directory.ts'
@@ -158,6 +162,20 @@ describe('account import', () => {
     )
   })
 
+  it('reads the secret keyring of GnuPG 1, which has trust packets between its keys', async () => {
+    rmSync(join(source, 'gpg', 'private-keys-v1.d'), { recursive: true })
+    const other = await generateKey({ name: 'Other', address: 'other@example.org', nowMs: Date.now() - 1000 })
+    const trust = Buffer.from([0xb0, 0x02, 0x00, 0x03])
+    const rings = await Promise.all(
+      [other, key].map(async ({ armored }) =>
+        Buffer.from((await unarmor(armored.reveal())).data as Uint8Array),
+      ),
+    )
+    writeFileSync(join(source, 'gpg', 'secring.gpg'), Buffer.concat(rings.flatMap((ring) => [ring, trust])))
+    const imported = await json<Imported>('account', 'import', source)
+    expect(imported).toMatchObject({ address: ADDRESS, keyId: key.certificate.keyId })
+  })
+
   it('refuses another key than the one the directory names, and stores nothing', async () => {
     const other = await generateKey({ name: 'Alice', address: ADDRESS, nowMs: Date.now() - 1000 })
     writeFileSync(join(root, 'other.asc'), other.armored.reveal())
@@ -293,6 +311,39 @@ describe('account add --autoconfig', () => {
   ])('refuses %j', async (text, words) => {
     expect(await add(text)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(words) })
     expect(await json('account', 'list')).toEqual([])
+  })
+
+  it('comes over https from a server with a valid certificate, and from no other', async () => {
+    const tls = join(root, 'tls')
+    const made = await loadInstallCertificates(tls, {
+      hostName: 'localhost',
+      extraNames: [],
+      nowMs: Date.now(),
+    })
+    const { privateKeyPem, certificatePem } = made.leaf
+    const text = document('EntangledServer: server=cm.example.org:8081', 'AuthKey: ABCDEFGH')
+    const server = createServer({ key: privateKeyPem, cert: certificatePem }, (_request, response) => {
+      response.end(text)
+    })
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+    })
+    const args = ['--data', data, 'account', 'add', ADDRESS, '--autoconfig', `https://localhost:${port}/x`]
+    try {
+      const unknown = await cmbridge(args)
+      expect(unknown).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining('certificate is not valid'),
+      })
+      expect(await json('account', 'list')).toEqual([])
+      const known = await cmbridge(args, { NODE_EXTRA_CA_CERTS: made.authorityFile })
+      expect(known).toMatchObject({ exitCode: 0, stderr: '' })
+    } finally {
+      server.close()
+    }
+    expect(await json<Shown>('account', 'show', ADDRESS)).toMatchObject({
+      account: { servers: ['cm.example.org:8081'] },
+    })
   })
 
   it('does not go over plain http', async () => {
