@@ -9,15 +9,15 @@ const LINE_COST_BYTES = 32
 
 /** The lines of a block on their way: held while they are few, in a file when they become many (CM wire S9). */
 export class ArrivingText {
-  readonly #openSink: () => Promise<PayloadSink>
+  readonly #openSink: () => Promise<PayloadSink | undefined>
   #lines: string[] = []
   #heldBytes = 0
   #sink: PayloadSink | undefined
   #fault: { readonly error: unknown } | undefined
   #isDropped = false
 
-  /** `openSink`: a file, asked for at most once. */
-  constructor(openSink: () => Promise<PayloadSink>) {
+  /** `openSink`: a file, asked for at most once; undefined: the text is not wanted. */
+  constructor(openSink: () => Promise<PayloadSink | undefined>) {
     this.#openSink = openSink
   }
 
@@ -36,10 +36,11 @@ export class ArrivingText {
   /** Writes what is held to the file; a fault of ours ends the writing, not the reading. */
   async flush(): Promise<void> {
     const bytes = this.#takeBytes()
-    if (this.#fault !== undefined) return
+    if (this.#fault !== undefined || this.#isDropped) return
     try {
       this.#sink ??= await this.#openSink()
-      await this.#sink.write(bytes)
+      if (this.#sink === undefined) this.#isDropped = true
+      else await this.#sink.write(bytes)
     } catch (error) {
       this.#fault = { error }
     }

@@ -52,8 +52,8 @@ export interface BlockSource {
   frame(): Promise<CmFrame | undefined>
   /** A place for the payload of a header that looks storable; undefined to read it to its end and drop it. */
   acceptData(headerText: string, payloadBytes: number): Promise<PayloadPlace>
-  /** A file for a text that has become too large to be held. */
-  acceptLargeText(): Promise<PayloadSink>
+  /** A file for a text that has become too large to be held; undefined to read it to its end and drop it. */
+  acceptLargeText(): Promise<PayloadSink | undefined>
 }
 
 /** Reads one block to its end, whatever becomes of it, so that the next command is found (CM wire 7.4). */

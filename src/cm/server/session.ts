@@ -14,7 +14,7 @@ import { answerGet } from './get-block.ts'
 import { SERVER_LIMITS } from './limits.ts'
 import { PacedFrames } from './paced-frames.ts'
 import { type ReceivedBlock, receiveBlock } from './receive-block.ts'
-import { acceptUpload, answerUpload, type Upload } from './upload.ts'
+import { acceptLargeText, acceptUpload, answerUpload, type Upload } from './upload.ts'
 
 const GREETING = 'CONFIDANT MAIL SERVER PROTOCOL 1'
 
@@ -224,7 +224,7 @@ class CmServerSession {
       frame: () => frames.frame(),
       acceptData: (headerText, payloadBytes) =>
         acceptUpload(upload, { headerText, payloadBytes }, this.#context),
-      acceptLargeText: () => this.#context.blocks.beginPayload(),
+      acceptLargeText: () => acceptLargeText(upload, this.#context),
     })
     if (received.kind === 'lost') return 'end'
     // Exactly as the reference: no line, no answer (CM wire 7.4).

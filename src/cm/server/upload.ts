@@ -4,6 +4,7 @@ import { type BlockKey, parseKeyId } from '../ids.ts'
 import { parseUtcTime } from '../utc-time.ts'
 import type { BlockAction, CommandParts } from './command.ts'
 import type { CmServerContext, SessionUser } from './context.ts'
+import type { PayloadSink } from './port.ts'
 import type { PayloadPlace, ReceivedBlock } from './receive-block.ts'
 import type { ProxiedBlock } from './relay/port.ts'
 import {
@@ -24,6 +25,25 @@ export interface Upload {
 }
 
 type WholeBlock = Exclude<ReceivedBlock, { kind: 'lost' | 'empty' }>
+
+/** A file for a text too large to be held; undefined when the answer is FAILED whatever it says: it is only read. */
+export async function acceptLargeText(
+  { action, user }: Upload,
+  context: CmServerContext,
+): Promise<PayloadSink | undefined> {
+  switch (action) {
+    case 'store-server':
+    case 'replicate':
+      return context.blocks.beginPayload()
+    case 'store-proxy':
+      return mayRelay(user, context) ? context.blocks.beginPayload() : undefined
+    case 'store-entangled':
+    case 'refused':
+      return undefined
+    default:
+      return unreachable(action)
+  }
+}
 
 /** A place for the payload of a header that could be taken; undefined when it could not, whatever the payload is. */
 export async function acceptUpload(

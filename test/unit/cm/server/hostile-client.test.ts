@@ -143,6 +143,19 @@ describe('the length of things', () => {
     expect(await client.ask('EndBlock')).toBe('DONE')
     expect(await client.ask('PING')).toBe('PONG')
   })
+
+  it.each(['STORE ENTANGLED', 'STORE PROXY', 'REPLICATE', 'STORE SERVER'])(
+    "a long text behind a stranger's %s leaves no file",
+    async (command) => {
+      const { port, directory } = await start()
+      const client = await connected(port)
+      const rest = command === 'REPLICATE' ? ' none' : ''
+      client.send(`${command} ${'0'.repeat(40)}${rest}\r\n`)
+      client.send(`DataBlock: ${'0'.repeat(40)}\r\n`.repeat(5_000))
+      expect(await client.ask('EndBlock')).toBe(command === 'STORE SERVER' ? 'DONE' : 'FAILED')
+      expect(readdirSync(join(directory, 'payloads'))).toEqual([])
+    },
+  )
 })
 
 describe('time', () => {
