@@ -192,3 +192,25 @@ export async function loggedIn(
   if (reply !== 'DONE') throw new Error(`LOGIN: ${reply}`)
   return client
 }
+
+/** Has the block passed on for a user, not before `afterMs` when that is given; returns the reply. */
+export async function proxy(server: RelayServer, block: WireBlock, after?: number): Promise<string> {
+  const client = await loggedIn(server)
+  const suffix = after === undefined ? '' : ` AFTER ${formatUtcTime(after)}`
+  const reply = await upload(client, `STORE PROXY ${block.key}${suffix}`, block)
+  client.destroy()
+  return reply
+}
+
+/** `host:port` of a server. */
+export const placeOf = ({ port }: { readonly port: number }): string => `127.0.0.1:${port}`
+
+/** A target with these servers as alternatives. */
+export const targetOf = (...servers: readonly { readonly port: number }[]): string =>
+  `server=${servers.map(placeOf).join(',')}`
+
+/** Content of a payload that is more than lies with its row. */
+export const large = (content: string): string => content.padEnd(100_000, '.')
+
+/** Keys a server has stored, in order. */
+export const keysOf = (server: Pick<TestCmServer, 'stored'>): string[] => server.stored.map(({ key }) => key)

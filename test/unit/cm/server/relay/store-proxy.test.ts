@@ -3,20 +3,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { duration } from '../../../../../src/base/clock.ts'
-import { formatUtcTime } from '../../../../../src/cm/utc-time.ts'
 import { type ScriptedServer, startScriptedServer } from '../../../../support/cm-client-support.ts'
 import {
   announcementOf,
   dataBlock,
   freePort,
   heldBy,
+  keysOf,
+  large,
   loggedIn,
+  placeOf,
   postTo,
+  proxy,
   type RelayServer,
   type RelayServerOptions,
   startRelayServer,
+  targetOf,
   upload,
-  type WireBlock,
 } from '../../../../support/cm-relay-support.ts'
 import { WireClient } from '../../../../support/cm-server-support.ts'
 
@@ -48,21 +51,6 @@ function temporaryDirectory(): string {
   return directory
 }
 
-const at = ({ port }: { readonly port: number }): string => `127.0.0.1:${port}`
-const target = (...servers: readonly { readonly port: number }[]): string =>
-  `server=${servers.map(at).join(',')}`
-
-async function proxy(server: RelayServer, block: WireBlock, after?: number): Promise<string> {
-  const client = await loggedIn(server)
-  const suffix = after === undefined ? '' : ` AFTER ${formatUtcTime(after)}`
-  const reply = await upload(client, `STORE PROXY ${block.key}${suffix}`, block)
-  client.destroy()
-  return reply
-}
-
-/** More than lies with its row. */
-const large = (content: string): string => content.padEnd(100_000, '.')
-
 /** A server that refuses some blocks; payloads sent to it end with CRLF, since it takes them for lines. */
 async function refusing(
   isRefused: (key: string) => boolean,
@@ -81,15 +69,13 @@ async function refusing(
   return { ...server, offered }
 }
 
-const keysOf = (server: RelayServer): string[] => server.stored.map(({ key }) => key)
-
 describe('STORE PROXY', () => {
   it('reaches each of its targets, and leaves nothing behind', async () => {
     const [one, two] = [await start(), await start()]
-    const relay = await start({ allowed: [at(one), at(two)] })
+    const relay = await start({ allowed: [placeOf(one), placeOf(two)] })
     const blocks = ['for both', large('for both')].map((content) => dataBlock(content, relay.clock.now()))
     for (const block of blocks) {
-      expect(await proxy(relay, postTo(block, target(one), target(two)))).toBe('DONE')
+      expect(await proxy(relay, postTo(block, targetOf(one), targetOf(two)))).toBe('DONE')
     }
     expect(readdirSync(join(relay.directory, 'relay'))).toHaveLength(1)
     await relay.pass()
@@ -106,9 +92,9 @@ describe('STORE PROXY', () => {
 
   it('is sent when the connection that brought it has closed', async () => {
     const there = await start()
-    const relay = await start({ allowed: [at(there)] })
+    const relay = await start({ allowed: [placeOf(there)] })
     const block = dataBlock('soon', relay.clock.now())
-    expect(await proxy(relay, postTo(block, target(there)))).toBe('DONE')
+    expect(await proxy(relay, postTo(block, targetOf(there)))).toBe('DONE')
     await expect
       .poll(() => {
         relay.clock.advance(200)
@@ -119,10 +105,10 @@ describe('STORE PROXY', () => {
 
   it('waits for the date behind AFTER, and keeps the time of day', async () => {
     const there = await start()
-    const relay = await start({ allowed: [at(there)], nowMs: Math.floor(Date.now() / 1000) * 1000 })
+    const relay = await start({ allowed: [placeOf(there)], nowMs: Math.floor(Date.now() / 1000) * 1000 })
     const block = dataBlock('tomorrow', relay.clock.now())
     const afterMs = relay.clock.now() + 20 * duration.minute
-    expect(await proxy(relay, postTo(block, target(there)), afterMs)).toBe('DONE')
+    expect(await proxy(relay, postTo(block, targetOf(there)), afterMs)).toBe('DONE')
     await relay.pass()
     relay.clock.advance(20 * duration.minute - 1)
     await relay.pass()
@@ -142,12 +128,12 @@ describe('STORE PROXY', () => {
         if (line === 'QUIT') return
       }
     })
-    const relay = await start({ allowed: [at(there)] })
+    const relay = await start({ allowed: [placeOf(there)] })
     // The scripted server takes the payload for the beginning of the next line.
     const data = dataBlock('first\r\n', relay.clock.now())
     const announcement = announcementOf(data, relay.clock.now())
-    expect(await proxy(relay, postTo(announcement, target(there)))).toBe('DONE')
-    expect(await proxy(relay, postTo(data, target(there)))).toBe('DONE')
+    expect(await proxy(relay, postTo(announcement, targetOf(there)))).toBe('DONE')
+    expect(await proxy(relay, postTo(data, targetOf(there)))).toBe('DONE')
     await relay.pass()
     expect(said).toEqual([
       `STORE SERVER ${data.key.toUpperCase()}`,
@@ -163,9 +149,9 @@ describe('STORE PROXY', () => {
       connection.channel.destroy()
     })
     const there = await start()
-    const relay = await start({ allowed: [at(broken), at(there)] })
+    const relay = await start({ allowed: [placeOf(broken), placeOf(there)] })
     const block = dataBlock('not lost', relay.clock.now())
-    const servers = target({ port: await freePort() }, broken, there)
+    const servers = targetOf({ port: await freePort() }, broken, there)
     expect(await proxy(relay, postTo(block, servers))).toBe('DONE')
     await relay.pass()
     expect(keysOf(there)).toEqual([block.key])
@@ -175,9 +161,9 @@ describe('STORE PROXY', () => {
   it('offers what one server of a target refuses to the next, and once to each', async () => {
     const picky = await refusing(() => true)
     const there = await start()
-    const relay = await start({ allowed: [at(picky), at(there)] })
+    const relay = await start({ allowed: [placeOf(picky), placeOf(there)] })
     const block = dataBlock('refused\r\n', relay.clock.now())
-    expect(await proxy(relay, postTo(block, target(picky, there)))).toBe('DONE')
+    expect(await proxy(relay, postTo(block, targetOf(picky, there)))).toBe('DONE')
     await relay.pass()
     expect(picky.offered).toEqual([block.key])
     expect(keysOf(there)).toEqual([block.key])
@@ -187,12 +173,12 @@ describe('STORE PROXY', () => {
     const nowMs = Date.now()
     const [bad, good, later] = ['bad', 'good', 'later'].map((text) => dataBlock(`${text}\r\n`, nowMs))
     const picky = await refusing((key) => key === bad!.key)
-    const relay = await start({ allowed: [at(picky)], nowMs })
-    for (const block of [bad, good]) expect(await proxy(relay, postTo(block!, target(picky)))).toBe('DONE')
+    const relay = await start({ allowed: [placeOf(picky)], nowMs })
+    for (const block of [bad, good]) expect(await proxy(relay, postTo(block!, targetOf(picky)))).toBe('DONE')
     await relay.pass()
     expect(picky.offered).toEqual([bad!.key, good!.key])
     expect(relay.store.relay.counts()).toMatchObject({ proxied: 1, failingTargets: 0 })
-    expect(await proxy(relay, postTo(later!, target(picky)))).toBe('DONE')
+    expect(await proxy(relay, postTo(later!, targetOf(picky)))).toBe('DONE')
     relay.clock.advance(2 * duration.minute)
     await relay.pass()
     expect(picky.offered.slice(2)).toEqual([later!.key, bad!.key])
@@ -200,35 +186,35 @@ describe('STORE PROXY', () => {
 
   it('gives a server up that refuses everything, and asks it again later', async () => {
     const picky = await refusing(() => true)
-    const relay = await start({ allowed: [at(picky)] })
+    const relay = await start({ allowed: [placeOf(picky)] })
     const client = await loggedIn(relay)
     for (let number = 0; number < 30; number += 1) {
-      const block = postTo(dataBlock(`${number}\r\n`, relay.clock.now()), target(picky))
+      const block = postTo(dataBlock(`${number}\r\n`, relay.clock.now()), targetOf(picky))
       expect(await upload(client, `STORE PROXY ${block.key}`, block)).toBe('DONE')
     }
     client.destroy()
     await relay.pass()
     expect(picky.offered).toHaveLength(20)
-    expect(relay.store.relay.targets.get(target(picky))).toMatchObject({ failures: 1 })
+    expect(relay.store.relay.targets.get(targetOf(picky))).toMatchObject({ failures: 1 })
   })
 
   it('retries an unreachable target by the schedule, also over a restart', async () => {
     const gone = { port: await freePort() }
     const directory = temporaryDirectory()
-    const first = await start({ directory, allowed: [at(gone)] })
+    const first = await start({ directory, allowed: [placeOf(gone)] })
     const block = dataBlock('patience', first.clock.now())
-    expect(await proxy(first, postTo(block, target(gone)))).toBe('DONE')
+    expect(await proxy(first, postTo(block, targetOf(gone)))).toBe('DONE')
     const waits: number[] = []
     let server = first
     for (let attempt = 0; attempt < 6; attempt += 1) {
       await server.pass()
       const nowMs = server.clock.now()
-      const { nextMs, failures } = server.store.relay.targets.get(target(gone))
+      const { nextMs, failures } = server.store.relay.targets.get(targetOf(gone))
       waits.push((nextMs - nowMs) / 1000)
       expect(failures).toBe(attempt + 1)
       await server.close()
       open = open.filter((one) => one !== server)
-      server = await start({ directory, allowed: [at(gone)], nowMs: nextMs })
+      server = await start({ directory, allowed: [placeOf(gone)], nowMs: nextMs })
     }
     expect(waits).toEqual([120, 300, 1800, 3600, 3600, 3600])
     expect(server.store.relay.counts()).toMatchObject({ proxied: 1 })
@@ -237,13 +223,13 @@ describe('STORE PROXY', () => {
   it('is durable at DONE: a server that starts again sends it', async () => {
     const there = await start()
     const directory = temporaryDirectory()
-    const first = await start({ directory, allowed: [at(there)] })
+    const first = await start({ directory, allowed: [placeOf(there)] })
     const data = dataBlock('kept', first.clock.now())
-    expect(await proxy(first, postTo(data, target(there)))).toBe('DONE')
-    expect(await proxy(first, postTo(announcementOf(data, first.clock.now()), target(there)))).toBe('DONE')
+    expect(await proxy(first, postTo(data, targetOf(there)))).toBe('DONE')
+    expect(await proxy(first, postTo(announcementOf(data, first.clock.now()), targetOf(there)))).toBe('DONE')
     await first.close()
     open = open.filter((one) => one !== first)
-    const again = await start({ directory, allowed: [at(there)] })
+    const again = await start({ directory, allowed: [placeOf(there)] })
     again.clock.advance(10 * duration.second)
     await again.relay.settled()
     expect(there.stored.map(({ type }) => type)).toEqual(['data', 'message-announcement'])
@@ -251,12 +237,12 @@ describe('STORE PROXY', () => {
 
   it('gives up seven days after the Date, and seven days after AFTER', async () => {
     const gone = { port: await freePort() }
-    const relay = await start({ allowed: [at(gone)] })
+    const relay = await start({ allowed: [placeOf(gone)] })
     const startMs = relay.clock.now()
     const now = dataBlock(large('now'), startMs)
     const delayed = dataBlock(large('delayed'), startMs)
-    expect(await proxy(relay, postTo(now, target(gone)))).toBe('DONE')
-    expect(await proxy(relay, postTo(delayed, target(gone)), startMs + 3 * duration.day)).toBe('DONE')
+    expect(await proxy(relay, postTo(now, targetOf(gone)))).toBe('DONE')
+    expect(await proxy(relay, postTo(delayed, targetOf(gone)), startMs + 3 * duration.day)).toBe('DONE')
     relay.clock.advance(7 * duration.day)
     await relay.pass()
     expect(relay.store.relay.counts()).toMatchObject({ proxied: 1 })
@@ -268,10 +254,10 @@ describe('STORE PROXY', () => {
 
   it('takes a block once that is sent twice, and adds what targets are new', async () => {
     const [one, two] = [await start(), await start()]
-    const relay = await start({ allowed: [at(one), at(two)] })
+    const relay = await start({ allowed: [placeOf(one), placeOf(two)] })
     const block = dataBlock('again', relay.clock.now())
-    expect(await proxy(relay, postTo(block, target(one)))).toBe('DONE')
-    expect(await proxy(relay, postTo(block, target(one), target(two)))).toBe('DONE')
+    expect(await proxy(relay, postTo(block, targetOf(one)))).toBe('DONE')
+    expect(await proxy(relay, postTo(block, targetOf(one), targetOf(two)))).toBe('DONE')
     expect(relay.store.relay.counts()).toMatchObject({ proxied: 1, targets: 2 })
     await relay.pass()
     expect(keysOf(one)).toEqual([block.key])
@@ -322,85 +308,3 @@ describe('STORE PROXY', () => {
     expect(readdirSync(join(relay.directory, 'payloads'))).toEqual([])
   })
 })
-
-describe('hostile items of STORE PROXY (S3)', () => {
-  const HOSTILE: readonly (readonly [string, (nowMs: number) => WireBlock])[] = [
-    ['without Date', (nowMs) => edited(dataBlock('a', nowMs), /^Date: .*\n/m, '')],
-    [
-      'with an impossible Date',
-      (nowMs) => edited(dataBlock('b', nowMs), /^Date: .*$/m, 'Date: 2026-13-45T25:61:61Z'),
-    ],
-    ['without proof of work', (nowMs) => edited(dataBlock('c', nowMs), /^ProofOfWork: .*\n/m, '')],
-    [
-      'with another proof',
-      (nowMs) => edited(dataBlock('d', nowMs), /^ProofOfWork: .*$/m, 'ProofOfWork: bd,1,2'),
-    ],
-    ['dated years ahead', (nowMs) => dataBlock('e', nowMs + 400 * duration.day)],
-    ['that is a week old', (nowMs) => dataBlock('f', nowMs - 7 * duration.day)],
-    ['under another key', (nowMs) => ({ ...dataBlock('g', nowMs), key: dataBlock('h', nowMs).key })],
-    ['of no type', (nowMs) => edited(dataBlock('i', nowMs), /^Type: data\n/m, '')],
-  ]
-
-  it.each(HOSTILE)('refuses a block %s', async (_, make) => {
-    const relay = await start()
-    expect(await proxy(relay, postTo(make(relay.clock.now()), 'server=a.example:1'))).toBe('FAILED')
-    expect(relay.store.relay.counts()).toMatchObject({ proxied: 0 })
-    expect(readdirSync(join(relay.directory, 'payloads'))).toEqual([])
-    expect(readdirSync(join(relay.directory, 'relay'))).toEqual([])
-  })
-
-  it('refuses an AFTER that comes when no server takes the block any more', async () => {
-    const relay = await start()
-    const block = postTo(dataBlock('too late', relay.clock.now()), 'server=a.example:1')
-    expect(await proxy(relay, block, relay.clock.now() + 11 * duration.day)).toBe('FAILED')
-    expect(await proxy(relay, block, relay.clock.now() - 8 * duration.day)).toBe('FAILED')
-  })
-
-  it('refuses a target that only a proxy we do not have could reach', async () => {
-    const relay = await start()
-    const block = dataBlock('hidden', relay.clock.now())
-    expect(await proxy(relay, postTo(block, 'server=hidden.onion:1,hidden.i2p:1'))).toBe('FAILED')
-    expect(await proxy(relay, postTo(block, 'server=hidden.onion:1,a.example:1'))).toBe('DONE')
-  })
-
-  it('keeps only lines a server stores, so that nothing else is passed on', async () => {
-    const there = await start()
-    const relay = await start({ allowed: [at(there)] })
-    const block = dataBlock('clean', relay.clock.now())
-    const noisy = { ...block, text: `X-Unknown: NOT FOUND\n${block.text}` }
-    expect(await proxy(relay, postTo(noisy, target(there)))).toBe('DONE')
-    await relay.pass()
-    expect(await heldBy(there, block.key)).toBe(`${block.text}clean`)
-  })
-
-  it('goes on past an item that cannot be sent, and tells of it', async () => {
-    const there = await start()
-    const relay = await start({ allowed: [at(there)] })
-    const lost = dataBlock(large('lost'), relay.clock.now())
-    const good = dataBlock('good', relay.clock.now())
-    expect(await proxy(relay, postTo(lost, target(there)))).toBe('DONE')
-    for (const name of readdirSync(join(relay.directory, 'relay'))) {
-      rmSync(join(relay.directory, 'relay', name))
-    }
-    expect(await proxy(relay, postTo(good, target(there)))).toBe('DONE')
-    await relay.pass()
-    expect(relay.log.lines.filter(({ level }) => level === 'error')).toHaveLength(1)
-    relay.clock.advance(2 * duration.minute)
-    await relay.pass()
-    expect(keysOf(there)).toEqual([good.key])
-    expect(relay.relay.senderState()).toEqual({ kind: 'running' })
-  })
-
-  it('says in SELFTEST when the sender has not looked for eight intervals', async () => {
-    const relay = await start()
-    await relay.pass()
-    await relay.close()
-    relay.clock.advance(17 * duration.minute)
-    expect(relay.relay.senderState()).toEqual({ kind: 'stalled', seconds: 17 * 60 })
-    open = open.filter((one) => one !== relay)
-  })
-})
-
-function edited(block: WireBlock, pattern: RegExp, replacement: string): WireBlock {
-  return { ...block, text: block.text.replace(pattern, replacement) }
-}
