@@ -17,7 +17,16 @@ describe.skipIf(!hasProgram('redis-server'))('contacts by the command line', () 
   afterAll(() => household.stop())
 
   const contact = (...args: readonly string[]) =>
-    cmbridge(['--data', household.data, 'contact', '--account', 'alice@example.org', ...args])
+    cmbridge([
+      '--data',
+      household.data,
+      '--set',
+      'lookup.dns=false',
+      'contact',
+      '--account',
+      'alice@example.org',
+      ...args,
+    ])
 
   async function json<T>(...args: readonly string[]): Promise<T> {
     const { exitCode, stdout, stderr } = await contact(...args, '--json')

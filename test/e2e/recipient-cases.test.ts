@@ -4,6 +4,7 @@ import * as openpgp from 'openpgp'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Secret } from '../../src/base/secret.ts'
 import { createSubmission } from '../../src/bridge/submission.ts'
+import { CERTIFICATE_REFUSALS } from '../../src/cm/certificate.ts'
 import { readCertificatePackets } from '../../src/cm/certificate-packets.ts'
 import { parseKeyAnnouncement } from '../../src/cm/key-announcement.ts'
 import { parseCertificate } from '../../src/cm/openpgp/certificates.ts'
@@ -186,6 +187,17 @@ describe('keys that cannot be read', () => {
     expect(reply).toMatch(/^550 5\.7\.5 .*version 6 keys cannot be used on this network$/)
     expect(reply).not.toMatch(/[0-9a-f]{40}/)
     expect(bench.store.read.all('SELECT * FROM contacts')).toEqual([])
+  })
+
+  it('K13: a version 6 key is refused as an account’s own in the same words', async () => {
+    const { privateKey } = await openpgp.generateKey({
+      userIDs: [{ name: 'Six', email: 'six@example.net' }],
+      format: 'armored',
+      config: { v6Keys: true },
+    })
+    const read = await readSecretKey(privateKey, { nowMs: Date.now() })
+    expect(read).toEqual({ kind: 'refused', reason: 'version-6' })
+    expect(CERTIFICATE_REFUSALS['version-6']).toBe('version 6 keys cannot be used on this network')
   })
 
   it('K13: nobody is found through a version 3 key behind a version 4 key', async () => {

@@ -33,6 +33,9 @@ export const ANY_PORTS = ['smtp', 'imap'].flatMap((protocol) => [
   `${protocol}.port=0`,
   '--set',
   `${protocol}.tlsPort=0`,
+  // Tests ask nobody beyond this machine.
+  '--set',
+  'lookup.dns=false',
 ])
 
 /** Starts a verb that stays up, as a service unit would, and resolves when it is ready; it is killed with the test. */
