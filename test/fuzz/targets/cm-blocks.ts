@@ -4,7 +4,6 @@ import type { BlockRules } from '../../../src/cm/block-verdict.ts'
 import { splitDataBlock } from '../../../src/cm/data-block.ts'
 import { addressHash, mailboxHash, parseBlockKey, parseKeyId } from '../../../src/cm/ids.ts'
 import { mergeBlocks } from '../../../src/cm/merge.ts'
-import { filterSince } from '../../../src/cm/since.ts'
 import { validateBlock } from '../../../src/cm/validate-block.ts'
 import { readTranscript } from '../../support/cm-transcript.ts'
 import { type FuzzTarget, mustHold, vectorSeeds } from './fuzz-target.ts'
@@ -65,7 +64,6 @@ export const cmBlocks: FuzzTarget = {
     const payload = split?.payload ?? new Uint8Array()
     const key = keyOf(text, payload) ?? parseBlockKey('0'.repeat(40))
     if (key === undefined) return
-    filterSince(text, '2025-01-19T00:00:00Z')
     const rules = text.includes('2026-') ? LATER : RULES
     const verdict = await validateBlock({ ...rules, key, text, payload })
     const first = mergeBlocks(undefined, verdict, rules)
