@@ -66,6 +66,8 @@ interface Given {
 const LOOKUP_TIME_MS = 30 * duration.second
 /** One source of rivals: a contact whose own server is dead must not have their mail held up. */
 const RIVAL_SOURCE_MS = 5 * duration.second
+/** Rivals looked up so long ago are not looked up again: mail that comes in a row, which is most of it, waits once. */
+const RIVALS_KNOWN_FOR_MS = duration.minute
 /** Hashing the largest archive on a slow machine. */
 const VERIFY_TIME_MS = duration.hour
 
@@ -165,7 +167,11 @@ async function findRivals(context: JudgingContext, account: Account, sender: Sen
   const outcomes = await timed(context.clock, LOOKUP_TIME_MS, (signal) =>
     Promise.all(
       sender.addresses.map((address) =>
-        context.lookup.byAddress(account.id, address, { signal, sourceMs: RIVAL_SOURCE_MS }),
+        context.lookup.byAddress(account.id, address, {
+          signal,
+          sourceMs: RIVAL_SOURCE_MS,
+          maxAgeMs: RIVALS_KNOWN_FOR_MS,
+        }),
       ),
     ),
   )

@@ -38,6 +38,8 @@ export interface LookupOptions {
   readonly signal: AbortSignal
   /** Milliseconds for one source, since somebody waits; half a minute when absent. */
   readonly sourceMs?: number
+  /** Milliseconds an earlier complete answer may be old to be given again; nobody's is when absent. */
+  readonly maxAgeMs?: number
   /** Servers the owner named for this look-up, asked whatever the settings say. */
   readonly servers?: readonly ServerAddress[]
 }

@@ -21,6 +21,7 @@ import { startContactRefresh } from './contact-refresh.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { createKeyAdministration } from './key-administration.ts'
 import { lookupSettings } from './lookup/lookup-settings.ts'
+import { rememberLookups } from './lookup/remember-lookups.ts'
 import { createSentPolicy } from './sent-policy.ts'
 import { createAcknowledgeStage } from './stages/acknowledge.ts'
 import { createAnnounceStage } from './stages/announce.ts'
@@ -81,7 +82,8 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
     privateServers: config.cm.privateServers,
     postByProxy: config.cm.postByProxy,
   }
-  const context: BridgeContext = { ...base, lookup: createCmKeyLookup(base, lookupSettings(config)) }
+  const lookup = rememberLookups(createCmKeyLookup(base, lookupSettings(config)), clock)
+  const context: BridgeContext = { ...base, lookup }
   const worker = createWorker(context, options)
   const enqueue = (due: readonly DueWork[]): void => {
     worker.enqueue(due).catch((cause: unknown) => log.error({ cause }, 'queueing failed'))
