@@ -53,7 +53,8 @@ function adviceLines({ trust, keyId, rivals }: ContactView): string[] {
       return [
         compare,
         verify,
-        ...rivals.map((rival) => `            cmbridge contact block ${rival.keyId}   if that one is wrong`),
+        '            or, if another is wrong:',
+        ...rivals.map((rival) => `            cmbridge contact block ${rival.keyId}`),
         `            until then mail to the plain address is refused; "Name ${keyId}" <ADDRESS> reaches this key`,
       ]
     case 'blocked':

@@ -142,7 +142,7 @@ function keyCollision(notice: Extract<Notice, { kind: 'key-collision' }>): Words
       'Until you choose, mail from any of these keys is shown as text with a warning, and mail to the plain address is refused.',
     ],
     advice: [
-      'Ask the person for their fingerprint by telephone or in person, and compare all of it.',
+      'Ask the person for their fingerprint by telephone or in person, and compare all of it. Then say which is right, or which are wrong:\n  cmbridge contact verify FINGERPRINT\n  cmbridge contact block FINGERPRINT',
       `To write to one of them meanwhile, put the fingerprint at the end of the name:\n  "Name FINGERPRINT" <${address}>\nReplies do that by themselves.`,
     ],
   }
@@ -160,7 +160,7 @@ function newKeyForContact(notice: Extract<Notice, { kind: 'new-key-for-contact' 
       'People do make new keys, and so do those who want to be taken for them. The new key does not replace the one you know.',
     ],
     advice: [
-      'Ask the person, not by mail, whether the new key is theirs, and compare all of the fingerprint.',
+      `Ask the person, not by mail, whether the new key is theirs, and compare all of the fingerprint. If it is, it is used from now on after\n  cmbridge contact verify ${notice.found.keyId}\nIf it is not:\n  cmbridge contact block ${notice.found.keyId}`,
       `Until then mail to the plain address is refused; a reply to mail you have, or the fingerprint at the end of the name, still reaches the key you mean:\n  "Name ${notice.known.keyId}" <${address}>`,
     ],
   }
@@ -177,6 +177,7 @@ function rivalOfOwnAddress(notice: Extract<Notice, { kind: 'rival-of-own-address
     ],
     advice: [
       'If it is an old key or another device of yours, let it expire. If it is not yours, give those who write to you your fingerprint; it is shown by:\n  cmbridge info',
+      `So that its mail goes to Junk:\n  cmbridge contact block ${notice.rival.keyId}`,
     ],
   }
 }
