@@ -1,11 +1,4 @@
-import {
-  DATE_FORM,
-  filledLines,
-  HEX_ID_FORM,
-  HeaderFields,
-  knownLines,
-  PROOF_OF_WORK_FORM,
-} from './header-fields.ts'
+import { DATE_FORM, filledLines, HEX_ID_FORM, HeaderFields, PROOF_OF_WORK_FORM } from './header-fields.ts'
 import { idBytes } from './ids.ts'
 
 /** `acknowledgment`: reveals the secret that a message asked for (CM wire 2.5). */
@@ -33,7 +26,7 @@ export function parseAcknowledgment(text: string): {
       proofOfWork: fields.last('proofofwork', PROOF_OF_WORK_FORM),
       secret: fields.last('hash', HEX_ID_FORM)?.toLowerCase(),
     },
-    text: `${knownLines(lines, KNOWN_NAMES).join('\n')}\n`,
+    text: `${fields.knownLines(KNOWN_NAMES).join('\n')}\n`,
   }
 }
 

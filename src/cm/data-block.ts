@@ -1,5 +1,5 @@
 import { decodeBlockText, MAX_HEADER_TEXT_BYTES } from './block-text.ts'
-import { DATE_FORM, filledLines, HeaderFields, knownLines, PROOF_OF_WORK_FORM } from './header-fields.ts'
+import { DATE_FORM, filledLines, HeaderFields, PROOF_OF_WORK_FORM } from './header-fields.ts'
 
 /** `data`: one piece of ciphertext, stored under its own hash (CM wire 2.3). */
 
@@ -31,7 +31,7 @@ export function parseDataBlockHeader(text: string): {
       proofOfWork: fields.last('proofofwork', PROOF_OF_WORK_FORM),
       payloadBytes: length === undefined ? undefined : Number(length),
     },
-    text: `${knownLines(lines, KNOWN_NAMES).join('\n')}\nData: ${length ?? '0'}\n`,
+    text: `${fields.knownLines(KNOWN_NAMES).join('\n')}\nData: ${length ?? '0'}\n`,
   }
 }
 

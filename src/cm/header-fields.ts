@@ -3,11 +3,13 @@ import { blockLines, parseHeaderLine } from './block-text.ts'
 /** Header values of one record, name by name, in the order they stand (CM wire 2.1). */
 export class HeaderFields {
   readonly #values = new Map<string, string[]>()
+  readonly #headerLines: { readonly name: string; readonly line: string }[] = []
 
   constructor(lines: readonly string[]) {
     for (const line of lines) {
       const header = parseHeaderLine(line)
       if (header === undefined) continue
+      this.#headerLines.push({ name: header.name, line })
       const values = this.#values.get(header.name)
       if (values === undefined) this.#values.set(header.name, [header.value])
       else values.push(header.value)
@@ -26,6 +28,14 @@ export class HeaderFields {
   last(name: string, grammar: RegExp): string | undefined {
     return this.all(name, grammar).at(-1)
   }
+
+  /**
+   * The lines of an unsigned block that may be stored: known names only, as they were written. What an unsigned
+   * unknown line can do to a reader is CM wire S5; a Post-To is S6.
+   */
+  knownLines(names: ReadonlySet<string>): string[] {
+    return this.#headerLines.filter(({ name }) => names.has(name)).map(({ line }) => line)
+  }
 }
 
 export const DATE_FORM = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}[Zz]$/
@@ -34,14 +44,6 @@ export const PROOF_OF_WORK_FORM = /^bd,[0-9a-f]+(?:,[0-9a-f]+)+$/i
 /** One run without ASCII white space (CM wire 1.4). */
 export const WORD_FORM = /^[^\t-\r ]+$/
 export const ANY_FORM = /^/
-
-/**
- * The lines of an unsigned block that may be stored: known names only, as they were written. What an unsigned
- * unknown line can do to a reader is CM wire S5; a Post-To is S6.
- */
-export function knownLines(lines: readonly string[], names: ReadonlySet<string>): string[] {
-  return lines.filter((line) => names.has(parseHeaderLine(line)?.name ?? ''))
-}
 
 /** Lines of a text that are not empty. */
 export function filledLines(text: string): string[] {

@@ -2,7 +2,7 @@ import { acknowledgmentProofInput, parseAcknowledgment } from './acknowledgment.
 import { MAX_ENTANGLED_PAYLOAD_BYTES, MAX_HEADER_TEXT_BYTES, MAX_SERVER_PAYLOAD_BYTES } from './block-text.ts'
 import type { BlockRules, BlockVerdict, RecordVerdict } from './block-verdict.ts'
 import { judgeDate, rejectedBlock, verdictOf } from './block-verdict.ts'
-import { dataProofInput, parseDataBlockHeader } from './data-block.ts'
+import { type DataBlockHeader, dataProofInput, parseDataBlockHeader } from './data-block.ts'
 import type { BlockKey } from './ids.ts'
 import { acknowledgmentId, dataBlockKey, idBytes, mailboxHash } from './ids.ts'
 import type { MessageAnnouncementRecord } from './message-announcement.ts'
@@ -100,7 +100,7 @@ export function judgeDataBlock(
   if (isTooLong(block.text)) return rejectedBlock('data', key, 'too-large')
   const { header, text } = parseDataBlockHeader(block.text)
   const dateMs = parseUtcTime(header.date ?? '')
-  const cheap = judgeDataHeader(block.text, rules)
+  const cheap = judgeHeader(header, dateMs, rules)
   const content = (): RejectReason | undefined => {
     if (block.payload.byteLength !== header.payloadBytes) return 'length'
     return dataBlockKey(block.payload) === key ? undefined : 'hash-mismatch'
@@ -113,9 +113,17 @@ export function judgeDataBlock(
 /** What the header alone tells, before a byte of payload is taken: its size, its date, that there is a proof. */
 export function judgeDataHeader(headerText: string, rules: BlockRules): RejectReason | undefined {
   const { header } = parseDataBlockHeader(headerText)
+  return judgeHeader(header, parseUtcTime(header.date ?? ''), rules)
+}
+
+function judgeHeader(
+  header: DataBlockHeader,
+  dateMs: number | undefined,
+  rules: BlockRules,
+): RejectReason | undefined {
   if (header.payloadBytes === undefined) return 'malformed'
   const maxBytes = rules.network === 'server' ? MAX_SERVER_PAYLOAD_BYTES : MAX_ENTANGLED_PAYLOAD_BYTES
   if (header.payloadBytes > maxBytes) return 'too-large'
   if (header.proofOfWork === undefined) return 'proof-of-work'
-  return judgeDate('data', parseUtcTime(header.date ?? ''), rules)
+  return judgeDate('data', dateMs, rules)
 }

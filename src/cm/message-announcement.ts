@@ -5,7 +5,6 @@ import {
   filledLines,
   HEX_ID_FORM,
   HeaderFields,
-  knownLines,
   PROOF_OF_WORK_FORM,
   WORD_FORM,
 } from './header-fields.ts'
@@ -57,12 +56,8 @@ function hexIds<Id>(values: readonly string[], parse: (text: string) => Id | und
   return values.map(parse).filter((id) => id !== undefined)
 }
 
-function readRecord(
-  lines: readonly string[],
-  fields: HeaderFields,
-  messageHash: MessageHash,
-): MessageAnnouncementRecord {
-  const kept = knownLines(lines, KNOWN_NAMES)
+function readRecord(fields: HeaderFields, messageHash: MessageHash): MessageAnnouncementRecord {
+  const kept = fields.knownLines(KNOWN_NAMES)
   const typed = kept.some((line) => /^type: /i.test(line)) ? kept : [TYPE_LINE, ...kept]
   return {
     announcement: {
@@ -101,7 +96,7 @@ export function parseMessageAnnouncements(
     if (messageHash === undefined) continue
     if (fields.all('type', ANY_FORM).some((type) => type !== 'message-announcement'))
       return { kind: 'malformed' }
-    const record = readRecord(part, fields, messageHash)
+    const record = readRecord(fields, messageHash)
     if (record.announcement.dataBlocks.length > MAX_DATA_BLOCKS) return { kind: 'too-large' }
     if (records.push(record) > MAX_RECORDS) return { kind: 'too-large' }
     part = []
@@ -131,7 +126,7 @@ function soundRecord(part: readonly string[]): MessageAnnouncementRecord | undef
   const messageHash = parseMessageHash(fields.last('messagehash', HEX_ID_FORM) ?? '')
   const isOfType = fields.all('type', ANY_FORM).every((type) => type === 'message-announcement')
   if (messageHash === undefined || !isOfType) return undefined
-  const record = readRecord(part, fields, messageHash)
+  const record = readRecord(fields, messageHash)
   return record.announcement.dataBlocks.length > MAX_DATA_BLOCKS ? undefined : record
 }
 
