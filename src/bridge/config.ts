@@ -92,39 +92,49 @@ const schema = z.strictObject({
       .max(86_400, { error: 'give a number of seconds from 0.1 to 86400' })
       .default(60),
   }),
-  cm: z.strictObject({
-    /** `host:port` that may be contacted although a sender named them and they are private addresses (design 8.4). */
-    privateServers: z
-      .array(hostPort, { error: 'give a list of HOST:PORT' })
-      .max(64, { error: 'give at most 64 servers' })
-      .default([]),
-    /** SOCKS5 proxies, `host:port` or empty; when one is down nothing goes around it (CM wire 8.1, 8.3). */
-    torProxy: optionalHostPort.default(''),
-    i2pProxy: optionalHostPort.default(''),
-    /** For servers that are neither `.onion` nor `.i2p`. */
-    socksProxy: optionalHostPort.default(''),
-    /** Ordinary servers are reached through the Tor proxy too. */
-    exitNode: truth.default(false),
-    /** Which servers of a list are tried first. */
-    preferred: oneOf(['direct', 'tor', 'i2p']).default('direct'),
-    /** Classes of servers that are posted to through the account's own server by STORE PROXY (CM wire 8.5). */
-    postByProxy: z
-      .array(oneOf(['direct', 'tor', 'i2p']), { error: 'give a list of direct, tor, i2p' })
-      .max(3, { error: 'give each at most once' })
-      .default([]),
-    /** Seconds a server has to answer; twice that through a proxy (CM wire 7.10). */
-    timeoutSeconds: z
-      .int({ error: 'give a number of seconds from 5 to 300' })
-      .min(5, { error: 'give a number of seconds from 5 to 300' })
-      .max(300, { error: 'give a number of seconds from 5 to 300' })
-      .default(15),
-    /** Kilobytes (1,024 octets) per second for posting data blocks; 0: no limit. */
-    uploadKilobytesPerSecond: z
-      .int({ error: 'give a number of kilobytes, 0 for no limit' })
-      .min(0, { error: 'give a number of kilobytes, 0 for no limit' })
-      .max(1_000_000, { error: 'give a number of kilobytes, 0 for no limit' })
-      .default(0),
-  }),
+  cm: z
+    .strictObject({
+      /** `host:port` that may be contacted although a sender named them and they are private addresses (design 8.4). */
+      privateServers: z
+        .array(hostPort, { error: 'give a list of HOST:PORT' })
+        .max(64, { error: 'give at most 64 servers' })
+        .default([]),
+      /** SOCKS5 proxies, `host:port` or empty; when one is down nothing goes around it (CM wire 8.1, 8.3). */
+      torProxy: optionalHostPort.default(''),
+      i2pProxy: optionalHostPort.default(''),
+      /** For servers that are neither `.onion` nor `.i2p`. */
+      socksProxy: optionalHostPort.default(''),
+      /** Ordinary servers are reached through the Tor proxy too. */
+      exitNode: truth.default(false),
+      /** Which servers of a list are tried first. */
+      preferred: oneOf(['direct', 'tor', 'i2p']).default('direct'),
+      /** Classes of servers that are posted to through the account's own server by STORE PROXY (CM wire 8.5). */
+      postByProxy: z
+        .array(oneOf(['direct', 'tor', 'i2p']), { error: 'give a list of direct, tor, i2p' })
+        .max(3, { error: 'give each at most once' })
+        .default([]),
+      /** Seconds a server has to answer; twice that through a proxy (CM wire 7.10). */
+      timeoutSeconds: z
+        .int({ error: 'give a number of seconds from 5 to 300' })
+        .min(5, { error: 'give a number of seconds from 5 to 300' })
+        .max(300, { error: 'give a number of seconds from 5 to 300' })
+        .default(15),
+      /** Kilobytes (1,024 octets) per second for posting data blocks; 0: no limit. */
+      uploadKilobytesPerSecond: z
+        .int({ error: 'give a number of kilobytes, 0 for no limit' })
+        .min(0, { error: 'give a number of kilobytes, 0 for no limit' })
+        .max(1_000_000, { error: 'give a number of kilobytes, 0 for no limit' })
+        .default(0),
+    })
+    .superRefine(({ exitNode, torProxy }, { addIssue }) => {
+      // Without its proxy every ordinary server would be skipped, quietly.
+      if (!exitNode || torProxy !== '') return
+      addIssue({
+        code: 'custom',
+        path: ['exitNode'],
+        message: 'give cm.torProxy too, the proxy they are reached through',
+      })
+    }),
   lookup: z.strictObject({
     /** Ask the account's own servers for unknown addresses (design 9). */
     ownServers: truth.default(true),

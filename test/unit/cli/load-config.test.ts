@@ -86,6 +86,8 @@ describe('a wrong setting', () => {
     ['redis.url=http://me:secret@host', 'redis.url = (hidden) (--set): give redis://HOST:PORT'],
     ['cm.privateServers=cm.example.org', 'cm.privateServers.0 = "cm.example.org" (--set): give HOST:PORT'],
     ['cm.privateServers=a:70000', 'cm.privateServers.0 = "a:70000" (--set): give HOST:PORT'],
+    ['cm.exitNode=true', 'cm.exitNode = true (--set): give cm.torProxy too'],
+    ['cm.torProxy=tor', 'cm.torProxy = "tor" (--set): give HOST:PORT'],
     ['log.level=loud', 'log.level = "loud" (--set): give one of debug, info, warn, error'],
     ['cmServer.enabled=yes', 'cmServer.enabled = "yes" (--set): give true or false'],
     ['nonsense', '--set nonsense: give SECTION.NAME=VALUE, such as smtp.port=2525'],
