@@ -24,7 +24,6 @@ export async function parseCertificate(
   const [key, second] = await reading.catch((): openpgp.Key[] => [])
   if (key === undefined || second !== undefined || key.isPrivate())
     return { kind: 'refused', reason: 'corrupt' }
-  if (UNCHECKABLE_CURVES.has(key.getAlgorithmInfo().curve)) return { kind: 'refused', reason: 'algorithm' }
   const asOfMs = Math.max(nowMs, Number(key.getCreationTime()))
   if (asOfMs > nowMs + SIGNATURE_CLOCK_TOLERANCE_MS) return { kind: 'refused', reason: 'not-yet-valid' }
   const ids = await certifiedIds(key, new Date(asOfMs))
@@ -35,13 +34,8 @@ export async function parseCertificate(
   return { kind: 'ok', certificate: { ...certificate, hadAttributes: packets.hadAttributes } }
 }
 
-/** openpgp.js needs a further library for the first three under Node, and refuses the last by default. */
-const UNCHECKABLE_CURVES: ReadonlySet<string | undefined> = new Set([
-  'brainpoolP256r1',
-  'brainpoolP384r1',
-  'brainpoolP512r1',
-  'secp256k1',
-])
+/** Bits of an RSA, DSA or ElGamal key below which it is shown with a warning. */
+const LONG_ENOUGH_BITS = 2047
 
 /** The user ids with a valid self-signature, whichever of several signatures is the newest valid one. */
 async function certifiedIds(key: openpgp.Key, date: Date): Promise<CertifiedId[]> {
@@ -91,7 +85,10 @@ async function describeKey(
     algorithm: `${algorithm} ${bits ?? curve ?? ''}`.trim(),
     canEncrypt: usability(state, await hasEncryptionKey),
     canSign: usability(state, await hasSigningKey),
-    warnings: ids.every(({ isSha1 }) => isSha1) ? ['sha-1'] : [],
+    warnings: [
+      ...(ids.every(({ isSha1 }) => isSha1) ? (['sha-1'] as const) : []),
+      ...(bits !== undefined && bits < LONG_ENOUGH_BITS ? (['short-key'] as const) : []),
+    ],
     armored: key.armor(FULL_SETTINGS),
   }
 }

@@ -1,11 +1,11 @@
 import * as openpgp from 'openpgp'
 import { type ByteStream, collectStream, drainStream } from '../message/byte-stream.ts'
 import type { BadSignatureReason, DetachedVerdict } from '../signature-verdict.ts'
+import { knownCertificate, knownSecretKey } from './known-keys.ts'
 import {
   FULL_SETTINGS,
   fingerprintOf,
   OPENPGP_SETTINGS,
-  readCertificateText,
   readOneSignature,
   SIGNATURE_CLOCK_TOLERANCE_MS,
   succeeds,
@@ -23,7 +23,7 @@ export async function signDetachedStream(
   date: Date,
 ): Promise<Uint8Array> {
   const message = await openpgp.createMessage({ binary: content, date })
-  const signingKeys = await openpgp.readPrivateKey({ armoredKey: secretKey, config: OPENPGP_SETTINGS })
+  const signingKeys = await knownSecretKey(secretKey)
   const signed: unknown = await openpgp.sign({
     message,
     signingKeys,
@@ -61,7 +61,7 @@ export async function verifyDetachedStream(
   const issuer = parsed?.getSigningKeyIDs()[0]
   if (parsed === undefined || packet === undefined || issuer === undefined) return bad('signature-unreadable')
   if (packet.signatureType !== openpgp.enums.signature.binary) return bad('signature-type')
-  const certificates = await Promise.all(context.certificates.map(readCertificateText))
+  const certificates = await Promise.all(context.certificates.map(knownCertificate))
   // Anybody can put another's signing subkey into a certificate of their own, so each that has it is tried.
   const candidates = certificates.filter((certificate) => certificate.getKeys(issuer).length > 0)
   if (candidates.length === 0) return { kind: 'unknown-key', issuer: issuer.toHex() }

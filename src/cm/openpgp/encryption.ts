@@ -1,14 +1,15 @@
 import * as openpgp from 'openpgp'
 import type { ByteStream } from '../message/byte-stream.ts'
 import type { DecryptedStream, EncryptionPlan } from '../message/encryption-plan.ts'
-import { OPENPGP_SETTINGS, readCertificateText } from './settings.ts'
+import { knownCertificate, knownSecretKey } from './known-keys.ts'
+import { OPENPGP_SETTINGS } from './settings.ts'
 
 /** A binary message: PKESKv3 for each recipient, SEIPDv1, one literal, no compression (CM message 5.3). */
 export async function encryptStream(content: ByteStream, plan: EncryptionPlan): Promise<ByteStream> {
   const message = await openpgp.createMessage({ binary: content, date: plan.date })
   const encrypted = await openpgp.encrypt({
     message,
-    encryptionKeys: await Promise.all(plan.certificates.map(readCertificateText)),
+    encryptionKeys: await Promise.all(plan.certificates.map(knownCertificate)),
     sessionKey: { data: plan.sessionKey, algorithm: 'aes256' },
     format: 'binary',
     date: plan.date,
@@ -26,9 +27,7 @@ export async function decryptUnauthenticatedStream(
   secretKeys: readonly string[],
   maxBytes: number,
 ): Promise<DecryptedStream> {
-  const decryptionKeys = await Promise.all(
-    secretKeys.map((armoredKey) => openpgp.readPrivateKey({ armoredKey, config: OPENPGP_SETTINGS })),
-  )
+  const decryptionKeys = await Promise.all(secretKeys.map(knownSecretKey))
   const config = {
     ...OPENPGP_SETTINGS,
     allowUnauthenticatedStream: true,

@@ -9,8 +9,8 @@ import type { KeyId } from '../ids.ts'
 /**
  * Our settings (CM message 5.3 and 5.5, measurements 1): SEIPDv1 and v4 keys only, because recipients run GnuPG
  * 1.4 to 2.2; no salt notation, because the reference rejects a signature whose notation bytes it cannot decode;
- * DSA and ElGamal stay readable, as the network's oldest keys use them (CM wire 3.1); RSA below 2047 bits and
- * SHA-1 message signatures stay refused. Hashes are named so that no update of the library changes what is taken
+ * every kind of key the reference's dialog offers is read (CM message 10.4), short RSA and DSA with a warning where
+ * keys are shown; RSA below 1023 bits and SHA-1 message signatures stay refused. Hashes are named so that no update of the library changes what is taken
  * (docs/decisions/0009, case K07).
  */
 export const OPENPGP_SETTINGS = {
@@ -23,7 +23,8 @@ export const OPENPGP_SETTINGS = {
   allowUnauthenticatedMessages: false,
   allowUnauthenticatedStream: false,
   allowInsecureDecryptionWithSigningKeys: false,
-  minRSABits: 2047,
+  minRSABits: 1023,
+  rejectCurves: new Set<openpgp.enums.curve>(),
   rejectPublicKeyAlgorithms: new Set<openpgp.enums.publicKey>(),
   rejectHashAlgorithms: new Set([openpgp.enums.hash.md5, openpgp.enums.hash.ripemd]),
   rejectMessageHashAlgorithms: new Set([
