@@ -24,6 +24,8 @@ export interface ContactView {
     readonly address: string
     readonly keyId: KeyId
     readonly userId: string
+    /** It is the account's own key. */
+    readonly isOwn: boolean
   }[]
   readonly firstSeenMs: number
   readonly fetchedMs: number
@@ -56,9 +58,9 @@ function rivalsOf(
 ): ContactView['rivals'] {
   const others = contactsOf(read, account.id, address)
     .filter((other) => other.keyId !== keyId && other.trust !== 'blocked')
-    .map((other) => ({ address, keyId: other.keyId, userId: other.userId }))
+    .map((other) => ({ address, keyId: other.keyId, userId: other.userId, isOwn: false }))
   const isOwn = isSameAddress(address, account.address) && keyId !== account.keyId
-  return isOwn ? [...others, { address, keyId: account.keyId, userId: 'your own key' }] : others
+  return isOwn ? [...others, { address, keyId: account.keyId, userId: 'your own key', isOwn }] : others
 }
 
 /** A fingerprint as people write it: 40 hex digits, with blanks and colons between them. */

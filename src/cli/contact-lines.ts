@@ -46,15 +46,14 @@ function rivalLines({ rivals }: ContactView): string[] {
 
 function adviceLines({ trust, keyId, rivals }: ContactView): string[] {
   const compare =
-    'what to do  ask the person, not by mail, for their fingerprint, and compare all of it; then'
-  const verify = `            cmbridge contact verify ${keyId}   if it is this one`
+    'what to do  ask the person, not by mail, for their fingerprint, and compare all of it; if it is this one:'
+  const verify = `            cmbridge contact verify ${keyId}`
   switch (trust) {
     case 'collision':
       return [
         compare,
         verify,
-        '            or, if another is wrong:',
-        ...rivals.map((rival) => `            cmbridge contact block ${rival.keyId}`),
+        ...blockLines(rivals),
         `            until then mail to the plain address is refused; "Name ${keyId}" <ADDRESS> reaches this key`,
       ]
     case 'blocked':
@@ -64,6 +63,16 @@ function adviceLines({ trust, keyId, rivals }: ContactView): string[] {
     default:
       return [compare, verify]
   }
+}
+
+/** The account's own key is a rival like any other, and nothing to block. */
+function blockLines(rivals: ContactView['rivals']): string[] {
+  const strangers = rivals.filter(({ isOwn }) => !isOwn).map(({ keyId }) => keyId)
+  if (strangers.length === 0) return []
+  return [
+    '            or, if another is wrong:',
+    ...strangers.map((keyId) => `            cmbridge contact block ${keyId}`),
+  ]
 }
 
 function dayOf(timeMs: number): string {
