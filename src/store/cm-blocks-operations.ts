@@ -58,11 +58,11 @@ function storeBlocks(
 
 function storeUpload(tx: WriteTransaction, upload: PendingUpload, oldestMs: number): UploadResult {
   const slot = { key: Buffer.from(upload.key, 'hex'), type: typeCode(upload.type) }
-  const changes = changesOf(tx, upload, slot)
-  if (changes.length === 0) return { kind: 'unchanged', added: [] }
-  if (RECORD_SEPARATORS[upload.type] !== '' && !takeRoom(tx, slot, { changes, oldestMs })) {
-    return { kind: 'full', added: [] }
-  }
+  const wanted = changesOf(tx, upload, slot)
+  if (wanted.length === 0) return { kind: 'unchanged', added: [] }
+  const isMany = RECORD_SEPARATORS[upload.type] !== ''
+  const changes = isMany ? takeRoom(tx, slot, { upload, changes: wanted, oldestMs }) : wanted
+  if (changes === undefined) return { kind: 'full', added: [] }
   for (const change of changes) write(tx, slot, { change, upload })
   queueForPeer(tx, upload, changes)
   const added = changes.map(({ index }) => index)
@@ -100,27 +100,36 @@ interface SlotTotals {
   readonly bytes: number
 }
 
-/** Counts the changes in when the slot has room for them, after what has expired in it made room; else false. */
+interface RoomRequest {
+  readonly upload: PendingUpload
+  readonly changes: readonly Change[]
+  /** Records dated before it have expired. */
+  readonly oldestMs: number
+}
+
+/** The upload's changes when the slot has room for them, if need be after what has expired is gone; else undefined. */
 function takeRoom(
   tx: WriteTransaction,
   slot: Slot,
-  { changes, oldestMs }: { readonly changes: readonly Change[]; readonly oldestMs: number },
-): boolean {
-  let totals = withChanges(totalsOf(tx, slot), changes)
-  if (isTooMuch(totals)) {
-    tx.sql('DELETE FROM records WHERE key = ? AND type = ? AND date_ms < ?').run(
-      slot.key,
-      slot.type,
-      oldestMs,
-    )
-    totals = withChanges(countSlot(tx, slot), changes)
+  { upload, changes, oldestMs }: RoomRequest,
+): readonly Change[] | undefined {
+  const totals = withChanges(totalsOf(tx, slot), changes)
+  if (!isTooMuch(totals)) {
+    saveTotals(tx, slot, totals)
+    return changes
   }
-  if (isTooMuch(totals)) return false
+  // Each record is removed once, so that refusing costs next to nothing however often somebody tries.
+  if (removeExpired(tx, slot.type, { beforeMs: oldestMs, limit: MAX_SLOT_RECORDS }).records === 0)
+    return undefined
+  // A row that was to be replaced may be gone, too.
+  return takeRoom(tx, slot, { upload, changes: changesOf(tx, upload, slot), oldestMs })
+}
+
+function saveTotals(tx: WriteTransaction, slot: Slot, { records, bytes }: SlotTotals): void {
   tx.sql(
     `INSERT INTO slots (key, type, records, text_bytes) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (key, type) DO UPDATE SET records = ?3, text_bytes = ?4`,
-  ).run(slot.key, slot.type, totals.records, totals.bytes)
-  return true
+  ).run(slot.key, slot.type, records, bytes)
 }
 
 function withChanges({ records, bytes }: SlotTotals, changes: readonly Change[]): SlotTotals {
@@ -141,8 +150,10 @@ function totalsOf(tx: WriteTransaction, slot: Slot): SlotTotals {
   const row = tx
     .sql('SELECT records, text_bytes FROM slots WHERE key = ? AND type = ?')
     .get(slot.key, slot.type)
-  if (row === undefined) return countSlot(tx, slot)
-  return { records: Number(row.records), bytes: Number(row.text_bytes) }
+  if (row !== undefined) return { records: Number(row.records), bytes: Number(row.text_bytes) }
+  const counted = countSlot(tx, slot)
+  saveTotals(tx, slot, counted)
+  return counted
 }
 
 function countSlot(tx: WriteTransaction, slot: Slot): SlotTotals {
@@ -185,25 +196,42 @@ function queueForPeer(
   queueReplica(tx, { type, key, userId: replicateFor, text: texts.join(RECORD_SEPARATORS[type]) })
 }
 
-/** Removes at most `limit` expired records; returns how many, and the payload files no row names any more. */
+interface Removed {
+  readonly records: number
+  /** Payload files no row names any more. */
+  readonly files: readonly string[]
+}
+
+/** Removes at most `limit` expired records. */
 function pruneBlocks(
   tx: WriteTransaction,
   { oldestMs, limit }: { readonly oldestMs: readonly number[]; readonly limit: number },
-): { readonly records: number; readonly files: readonly string[] } {
+): Removed {
   const files: string[] = []
   let records = 0
-  const expired = tx.sql(
-    'SELECT id, key, payload_file FROM records WHERE type = ? AND date_ms < ? ORDER BY date_ms LIMIT ?',
-  )
   for (const [type, beforeMs] of oldestMs.entries()) {
-    for (const row of expired.all(type, beforeMs, limit - records)) {
-      tx.sql('DELETE FROM records WHERE id = ?').run(Number(row.id))
-      tx.sql('DELETE FROM slots WHERE key = ? AND type = ?').run(row.key as Uint8Array, type)
-      if (typeof row.payload_file === 'string') files.push(row.payload_file)
-      records += 1
-    }
+    const removed = removeExpired(tx, type, { beforeMs, limit: limit - records })
+    files.push(...removed.files)
+    records += removed.records
   }
   return { records, files }
+}
+
+/** Removes at most `limit` records of a type dated before `beforeMs`, the oldest first. */
+function removeExpired(
+  tx: WriteTransaction,
+  type: number,
+  { beforeMs, limit }: { readonly beforeMs: number; readonly limit: number },
+): Removed {
+  const expired = tx
+    .sql('SELECT id, key, payload_file FROM records WHERE type = ? AND date_ms < ? ORDER BY date_ms LIMIT ?')
+    .all(type, beforeMs, limit)
+  for (const row of expired) {
+    tx.sql('DELETE FROM records WHERE id = ?').run(Number(row.id))
+    tx.sql('DELETE FROM slots WHERE key = ? AND type = ?').run(row.key as Uint8Array, type)
+  }
+  const files = expired.flatMap(({ payload_file: name }) => (typeof name === 'string' ? [name] : []))
+  return { records: expired.length, files }
 }
 
 /** The writes of `blocks.db` by name; the writer thread imports this table. */

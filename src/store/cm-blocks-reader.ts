@@ -23,9 +23,10 @@ export class CmBlockReader {
   ) {
     this.#payloadDirectory = place.payloadDirectory
     this.#oldestMs = place.oldestMs
+    // Left to itself, SQLite goes through all records of the type by date, which are in order already.
     this.#slot = database.prepare(
-      `SELECT id, payload_bytes FROM records WHERE key = ? AND type = ? AND date_ms >= ?
-       ORDER BY date_ms, identity`,
+      `SELECT id, payload_bytes FROM records INDEXED BY records_by_slot
+       WHERE key = ? AND type = ? AND date_ms >= ? ORDER BY date_ms, identity`,
     )
     this.#text = database.prepare('SELECT text FROM records WHERE id = ?')
     this.#payload = database.prepare('SELECT payload, payload_file FROM records WHERE id = ?')

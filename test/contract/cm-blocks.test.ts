@@ -260,6 +260,32 @@ describe('CmBlockStore', () => {
     expect(await textsOf(store, KEY)).toEqual(['one more\n'])
   })
 
+  it('keeps a record that replaces one that expires to make room for it', async () => {
+    const store = await openStore()
+    const old = Array.from({ length: MAX_SLOT_RECORDS }, (__, index) => announcement(index, '.\n'))
+    await store.store(mailbox(...old))
+    stores.nowMs += 10 * duration.day + 1000
+    const again = announcement(5, 'again\n', stores.nowMs)
+    const upload = mailbox(again, announcement(MAX_SLOT_RECORDS, 'one more\n', stores.nowMs))
+    expect(await store.store(upload)).toEqual({ kind: 'stored', added: ['again\n', 'one more\n'] })
+    expect(await textsOf(store, KEY)).toEqual(['again\n', 'one more\n'])
+  })
+
+  it('finds a block, and refuses one for a full mailbox, in no time, however much lies there', async () => {
+    const store = await openStore()
+    const many = Array.from({ length: MAX_SLOT_RECORDS }, (__, index) => announcement(index, '.\n'))
+    for (const key of [KEY, '1'.repeat(40) as BlockKey, '2'.repeat(40) as BlockKey]) {
+      await store.store({ ...mailbox(...many), key })
+    }
+    const startedMs = performance.now()
+    for (let times = 0; times < 100; times += 1) {
+      expect(await store.find(OTHER_KEY)).toBeUndefined()
+      expect((await store.store(mailbox(announcement(MAX_SLOT_RECORDS + times, '.\n')))).kind).toBe('full')
+    }
+    // Going through all records would take ten seconds.
+    expect(performance.now() - startedMs).toBeLessThan(2500)
+  })
+
   it('takes payload files without a database for damage, not for a new start', async () => {
     const store = await openStore()
     await storeFile(store, 'hello')
