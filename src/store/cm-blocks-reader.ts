@@ -12,6 +12,7 @@ const READ_CHUNK_BYTES = 64 * 1024
 export class CmBlockReader {
   readonly #payloadDirectory: string
   readonly #oldestMs: (type: BlockType) => number
+  readonly #any: StatementSync
   readonly #slot: StatementSync
   readonly #text: StatementSync
   readonly #payload: StatementSync
@@ -23,6 +24,7 @@ export class CmBlockReader {
   ) {
     this.#payloadDirectory = place.payloadDirectory
     this.#oldestMs = place.oldestMs
+    this.#any = database.prepare('SELECT id FROM records WHERE key = ? AND type = ? LIMIT 1')
     // Left to itself, SQLite goes through all records of the type by date, which are in order already.
     this.#slot = database.prepare(
       `SELECT id, payload_bytes FROM records INDEXED BY records_by_slot
@@ -32,9 +34,12 @@ export class CmBlockReader {
     this.#payload = database.prepare('SELECT payload, payload_file FROM records WHERE id = ?')
   }
 
-  find(key: BlockKey, { type, sinceMs = 0 }: FindOptions): FoundBlock | undefined {
+  find(key: BlockKey, { type, sinceMs = 0, mayRead }: FindOptions): FoundBlock | undefined {
     const keyBytes = Buffer.from(key, 'hex')
     for (const candidate of type === undefined ? BLOCK_TYPES : [type]) {
+      const any = this.#any.get(keyBytes, typeCode(candidate))
+      if (any === undefined) continue
+      if (mayRead?.(candidate, () => this.#textOf(Number(any.id)) ?? '') === false) return undefined
       const since = candidate === 'message-announcement' ? sinceMs : 0
       const fromMs = Math.max(since, this.#oldestMs(candidate))
       const rows = this.#slot.all(keyBytes, typeCode(candidate), fromMs)
@@ -54,9 +59,14 @@ export class CmBlockReader {
   /** Of a record that was pruned meanwhile nothing is given. */
   async *#readTexts(ids: readonly number[]): AsyncGenerator<string> {
     for (const id of ids) {
-      const row = this.#text.get(id)
-      if (row !== undefined) yield String(row.text)
+      const text = this.#textOf(id)
+      if (text !== undefined) yield text
     }
+  }
+
+  #textOf(id: number): string | undefined {
+    const row = this.#text.get(id)
+    return row === undefined ? undefined : String(row.text)
   }
 
   async *#readPayload(id: number): AsyncGenerator<Uint8Array> {

@@ -140,6 +140,16 @@ describe.each([
     expect(await textsOf(blocks, KEY, 'acknowledgment')).toEqual(['acknowledgment\n'])
   })
 
+  it('finds nothing where the first type that answers may not be read', async () => {
+    const blocks = await create()
+    await blocks.store(mailbox(announcement(1, 'mail\n'), announcement(2, 'mail\n')))
+    await blocks.store(single('acknowledgment', KEY, 'acknowledgment\n'))
+    const foundBy = async (mayRead: (type: BlockType, anyRecord: () => string) => boolean) =>
+      (await blocks.find(KEY, { mayRead }))?.type
+    expect(await foundBy((_, anyRecord) => anyRecord() === 'mail\n')).toBe('message-announcement')
+    expect(await foundBy((type) => type !== 'message-announcement')).toBeUndefined()
+  })
+
   it('refuses what a full mailbox has no room for, as a whole, and keeps what it has', async () => {
     const blocks = await create()
     const many = Array.from({ length: MAX_SLOT_RECORDS }, (__, index) => announcement(index, '.\n'))
@@ -271,7 +281,7 @@ describe('CmBlockStore', () => {
     expect(await textsOf(store, KEY)).toEqual(['again\n', 'one more\n'])
   })
 
-  it('finds a block, and refuses one for a full mailbox, in no time, however much lies there', async () => {
+  it('finds a block, refuses a reader, and refuses a block for a full mailbox, in no time', async () => {
     const store = await openStore()
     const many = Array.from({ length: MAX_SLOT_RECORDS }, (__, index) => announcement(index, '.\n'))
     for (const key of [KEY, '1'.repeat(40) as BlockKey, '2'.repeat(40) as BlockKey]) {
@@ -280,6 +290,7 @@ describe('CmBlockStore', () => {
     const startedMs = performance.now()
     for (let times = 0; times < 100; times += 1) {
       expect(await store.find(OTHER_KEY)).toBeUndefined()
+      expect(await store.find(KEY, { mayRead: () => false })).toBeUndefined()
       expect((await store.store(mailbox(announcement(MAX_SLOT_RECORDS + times, '.\n')))).kind).toBe('full')
     }
     // Going through all records would take ten seconds.

@@ -34,11 +34,16 @@ export class MemoryCmBlocks implements CmBlocks {
     this.#oldestMs = oldestMs
   }
 
-  async find(key: BlockKey, { type, sinceMs = 0 }: FindOptions = {}): Promise<FoundBlock | undefined> {
+  async find(
+    key: BlockKey,
+    { type, sinceMs = 0, mayRead }: FindOptions = {},
+  ): Promise<FoundBlock | undefined> {
     for (const candidate of type === undefined ? BLOCK_TYPES : [type]) {
       const since = candidate === 'message-announcement' ? sinceMs : 0
       const texts = this.#live(candidate, key, since).map(({ text }) => text)
-      if (texts.length === 0) continue
+      const [any] = texts
+      if (any === undefined) continue
+      if (mayRead?.(candidate, () => any) === false) return undefined
       const payload = candidate === 'data' ? this.#payloads.get(key) : undefined
       return {
         type: candidate,

@@ -77,6 +77,12 @@ export interface FindOptions {
   readonly type?: BlockType
   /** Only records that are not older, milliseconds since 1970; for message announcements (CM wire 7.5). */
   readonly sinceMs?: number | undefined
+  /**
+   * Asked of the first slot that is not empty, before its live records are looked for, which costs the more the fuller
+   * it is; false: nothing is found.
+   * `anyRecord` reads one of its records, whichever is at hand.
+   */
+  readonly mayRead?: (type: BlockType, anyRecord: () => string) => boolean
 }
 
 /** Blocks, one slot per (type, key): types never replace each other (CM wire S2). */
