@@ -7,6 +7,7 @@ import {
   replaces,
 } from '../cm/server/port.ts'
 import { accountOperations } from './cm-account-rows.ts'
+import { type PackedUploads, unpackUploads } from './cm-blocks-packing.ts'
 import { typeCode } from './cm-blocks-schema.ts'
 import { queueReplica, relayOperations } from './cm-relay-rows.ts'
 import type { WriteTransaction } from './operation.ts'
@@ -45,15 +46,15 @@ interface Change {
 function storeBlocks(
   tx: WriteTransaction,
   {
-    uploads,
+    packed,
     oldestMs,
   }: {
-    readonly uploads: readonly PendingUpload[]
+    readonly packed: PackedUploads
     /** By place in BLOCK_TYPES: records dated before it have expired. */
     readonly oldestMs: readonly number[]
   },
 ): UploadResult[] {
-  return uploads.map((upload) => storeUpload(tx, upload, oldestMs[typeCode(upload.type)] ?? 0))
+  return unpackUploads(packed).map((upload) => storeUpload(tx, upload, oldestMs[typeCode(upload.type)] ?? 0))
 }
 
 function storeUpload(tx: WriteTransaction, upload: PendingUpload, oldestMs: number): UploadResult {

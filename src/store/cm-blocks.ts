@@ -17,6 +17,7 @@ import { CmAccountTable } from './cm-blocks-accounts.ts'
 import { UploadBatches } from './cm-blocks-batches.ts'
 import { type CmBlocksLayout, openBlocksDatabase } from './cm-blocks-database.ts'
 import type { CmBlockOperations, PendingUpload } from './cm-blocks-operations.ts'
+import { packUploads } from './cm-blocks-packing.ts'
 import { PayloadFile } from './cm-blocks-payload.ts'
 import { CmBlockReader } from './cm-blocks-reader.ts'
 import { oldestDatesMs, typeCode } from './cm-blocks-schema.ts'
@@ -79,7 +80,7 @@ export class CmBlockStore implements CmBlocks {
       oldestMs: (type) => this.#oldestMs()[typeCode(type)] ?? 0,
     })
     this.#batches = new UploadBatches((uploads) =>
-      writer.write('storeBlocks', { uploads, oldestMs: this.#oldestMs() }),
+      writer.write('storeBlocks', { packed: packUploads(uploads), oldestMs: this.#oldestMs() }),
     )
   }
 
