@@ -52,7 +52,6 @@ export const CERTIFICATE_REFUSALS = {
   'several-certificates': 'there is more than one certificate',
   'secret-key': 'this is a secret key',
   'version-3': 'version 3 keys cannot be used on this network',
-  algorithm: 'the key is of a kind this program cannot check (a Brainpool curve or secp256k1)',
   'version-6': 'version 6 keys cannot be used on this network',
   'not-yet-valid': 'the key was made later than this clock says it is',
   'control-character': 'a user id holds a control character or a line separator',
@@ -62,6 +61,8 @@ export const CERTIFICATE_REFUSALS = {
 
 /** What is worth a word wherever a key is shown (docs/decisions/0009), with the sentence for people. */
 export const CERTIFICATE_WARNINGS = {
+  'short-key':
+    'this key is so short that a large organisation may break it: its owner should make a longer one',
   'sha-1': 'every self-signature of this key uses SHA-1: its owner should renew it (gpg --quick-set-expire)',
 } as const
 

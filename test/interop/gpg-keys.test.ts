@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Secret } from '../../src/base/secret.ts'
 import { buildKeyAnnouncement } from '../../src/cm/build-announcements.ts'
 import { parseKeyAnnouncement } from '../../src/cm/key-announcement.ts'
-import { parseCertificate } from '../../src/cm/openpgp/certificates.ts'
 import { decryptUnauthenticatedStream } from '../../src/cm/openpgp/encryption.ts'
 import { rotateEncryptionSubkey } from '../../src/cm/openpgp/rotate-subkey.ts'
 import { generateKey, readSecretKey } from '../../src/cm/openpgp/secret-keys.ts'
@@ -150,26 +149,6 @@ describe.skipIf(!hasGpg)('GnuPG as a correspondent', () => {
     expect(validities[0]).toBe('r')
     expect(validities[1]).not.toMatch(/[rei]/)
   })
-
-  it.each(['brainpoolP256r1', 'secp256k1'])(
-    'has a key on %s, which we say we cannot check',
-    async (curve) => {
-      const home = keyring()
-      gpg(home, [
-        '--passphrase',
-        '',
-        '--quick-generate-key',
-        `${curve} <c@example.org>`,
-        curve,
-        'sign',
-        'never',
-      ])
-      expect(await parseCertificate(text(home, ['--armor', '--export']), Date.now())).toEqual({
-        kind: 'refused',
-        reason: 'algorithm',
-      })
-    },
-  )
 
   it('gives "superseded" as the reason', async () => {
     const home = keyring()
