@@ -50,8 +50,8 @@ function isStorableHeader(headerText: string, context: CmServerContext): boolean
 /**
  * Judges, merges and stores one block; returns the reply. DONE means "received": what is invalid, old or not for this
  * user is dropped without a word, since a reference client would offer it for ever otherwise (CM wire 7.6). FAILED for
- * what is good but finds no room, so that the client tries elsewhere. DONE for a block that is stored is sent after it
- * is durable.
+ * what is good but finds no room, so that the client tries elsewhere; but see `refusal`. DONE for a block that is stored
+ * is sent after it is durable.
  */
 export async function storeBlock(
   received: Exclude<ReceivedBlock, { kind: 'lost' | 'empty' }>,
@@ -61,7 +61,7 @@ export async function storeBlock(
   try {
     switch (received.kind) {
       case 'forbidden':
-        return 'FAILED'
+        return refusal(target)
       case 'dropped':
         return 'DONE'
       case 'unstorable':
@@ -196,13 +196,21 @@ function noteOutcome(
   const { type, key } = upload
   if (outcome.kind === 'full') {
     context.log.debug({ key, type }, 'a block was not stored: its slot is full')
-    return 'FAILED'
+    return refusal(target)
   }
   if (outcome.kind === 'stored') {
     const added = RECORD_SEPARATORS[type] === '' ? [] : outcome.added
     context.onStored?.({ type, key, from: target.from ?? 'client', added })
   }
   return 'DONE'
+}
+
+/**
+ * FAILED, so that a client tries elsewhere. A reference server that replicates to us would offer the block for ever and
+ * nothing behind it, and takes blocks from anybody that we do not: one of them must not end the replication (CM wire 9.4).
+ */
+function refusal({ from }: StoreTarget): Reply {
+  return from === 'replica' ? 'DONE' : 'FAILED'
 }
 
 function noteRejection(verdict: BlockVerdict, { key }: StoreTarget, { log }: CmServerContext): Reply {

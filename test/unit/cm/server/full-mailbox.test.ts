@@ -26,7 +26,8 @@ afterEach(async () => {
 })
 
 async function start(): Promise<void> {
-  server = await startTestCmServer({ nowMs: NOW_MS, accounts: { ACCOUNTKEY000003: USER } })
+  const accounts = { ACCOUNTKEY000003: USER, REPLICATIONKEY01: 'replication' }
+  server = await startTestCmServer({ nowMs: NOW_MS, accounts })
   client = await WireClient.connectSecure(server.port)
   expect(await client.ask(`LOGIN ${USER} ACCOUNTKEY000003`)).toBe('DONE')
 }
@@ -83,5 +84,12 @@ describe('a mailbox of 5,000 records', () => {
     await server.store.store({ type: 'message-announcement', key: MAILBOX, records: filler })
     expect(await store(record(1))).toBe('FAILED')
     expect(await client.ask('PING')).toBe('PONG')
+    client.destroy()
+    // A reference server that replicates would send nothing else any more (CM wire 9.4).
+    client = await WireClient.connectSecure(server.port)
+    expect(await client.ask('LOGIN replication REPLICATIONKEY01')).toBe('DONE')
+    const lines = record(1).replaceAll('\n', '\r\n')
+    client.send(`REPLICATE ${MAILBOX} none\r\n${lines}EndBlock\r\n`)
+    expect(await client.line()).toBe('DONE')
   })
 })
