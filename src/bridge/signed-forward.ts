@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { duration } from '../base/clock.ts'
 import type { AnnouncementId, KeyId } from '../cm/ids.ts'
+import { sourceChunks } from '../cm/message/byte-source.ts'
 import type { OpenedMessage } from '../cm/message/decode-message.ts'
 import type { ForwardedContent } from '../cm/message/encode-message.ts'
 import { firstValue, splitHeader } from '../mail/header.ts'
@@ -39,14 +40,14 @@ export async function keepContainer(
   account: Owner,
   judged: JudgedInbound,
 ): Promise<SpooledMessage | undefined> {
-  const { path } = judged.opened.zip
+  const { zip } = judged.opened
   if (judged.disposition.reason !== 'verified' || namesBlindCopies(judged.opened, account.keyId))
     return undefined
-  const { size } = await stat(path)
+  const size = 'path' in zip ? (await stat(zip.path)).size : zip.bytes.length
   if (size > MAX_KEPT_CONTAINER_BYTES) return undefined
   const sink = await context.store.beginSpool(account.id, size)
   try {
-    for await (const bytes of createReadStream(path)) await sink.write(bytes)
+    for await (const bytes of sourceChunks(zip, { start: 0 })) await sink.write(bytes)
     return await sink.finish()
   } catch (error) {
     await sink.discard()

@@ -90,7 +90,7 @@ describe.skipIf(!hasGpg)('gpg 2.2', () => {
     const { ciphertextPath } = await encode([user], user)
     const containerPath = join(folder, 'container')
     expect(gpg('--output', containerPath, '--decrypt', ciphertextPath)).toContain('GOODMDC')
-    const container = await readContainer(containerPath)
+    const container = await readContainer({ path: containerPath })
     if (container.kind !== 'ok') throw new Error(container.reason)
     const zipPath = join(folder, 'plain.zip')
     await writeFile(join(folder, 'signature'), container.signature)

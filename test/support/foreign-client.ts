@@ -223,7 +223,9 @@ export class ForeignClient {
         owner: { keyId: this.keyId, secretKeys: [this.secretKey.armored.reveal()] },
       })
       if (opened.kind !== 'opened') throw new Error('our own message cannot be read')
-      const bytes = (await readFile(opened.zip.path)).subarray(opened.zip.start)
+      const { zip } = opened
+      const container = 'path' in zip ? await readFile(zip.path) : zip.bytes
+      const bytes = container.subarray(zip.start)
       return { id: encoded.announcementId, zip: { bytes }, signature: opened.signature }
     } finally {
       await rm(workDir, { recursive: true })

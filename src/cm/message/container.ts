@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { type ByteSource, withSource } from './byte-source.ts'
 import type { ZipSource } from './zip-read.ts'
 
 /**
@@ -21,23 +21,19 @@ export type ContainerOutcome =
     }
   | { readonly kind: 'unreadable'; readonly reason: ContainerFault }
 
-/** Splits a container file; reads only its first octets. */
-export async function readContainer(path: string): Promise<ContainerOutcome> {
-  const file = await open(path)
-  try {
-    const { size } = await file.stat()
-    if (size < LENGTH_BYTES) return { kind: 'unreadable', reason: 'container-empty' }
-    const head = Buffer.alloc(Math.min(size, LENGTH_BYTES + MAX_SIGNATURE_BYTES))
-    const { bytesRead } = await file.read(head, 0, head.length, 0)
+/** Splits a container; of a file it reads only the first octets. */
+export function readContainer(source: ByteSource): Promise<ContainerOutcome> {
+  return withSource(source, async (read) => {
+    const head = await read(0, LENGTH_BYTES + MAX_SIGNATURE_BYTES)
+    if (head.length < LENGTH_BYTES) return { kind: 'unreadable', reason: 'container-empty' }
     const length = head.readUInt16BE(0)
-    if (length > MAX_SIGNATURE_BYTES || LENGTH_BYTES + length > bytesRead) {
+    const start = LENGTH_BYTES + length
+    if (length > MAX_SIGNATURE_BYTES || start > head.length) {
       return { kind: 'unreadable', reason: 'signature-length' }
     }
-    const start = LENGTH_BYTES + length
-    return { kind: 'ok', signature: new Uint8Array(head.subarray(LENGTH_BYTES, start)), zip: { path, start } }
-  } finally {
-    await file.close()
-  }
+    const signature = new Uint8Array(head.subarray(LENGTH_BYTES, start))
+    return { kind: 'ok', signature, zip: { ...source, start } }
+  })
 }
 
 /** What stands before the ZIP: length and signature. Throws a RangeError outside 1 to `MAX_SIGNATURE_BYTES` octets. */

@@ -2,9 +2,10 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { signDetachedStream, verifyDetachedStream } from '../openpgp/detached-signatures.ts'
-import { decryptUnauthenticatedStream, encryptStream } from '../openpgp/encryption.ts'
+import { signDetachedStream, verifyDetached } from '../openpgp/detached-signatures.ts'
+import { decryptUnauthenticatedStream, decryptWhole, encryptStream } from '../openpgp/encryption.ts'
 import type { DetachedVerdict } from '../signature-verdict.ts'
+import type { ByteSource } from './byte-source.ts'
 import type { ByteStream } from './byte-stream.ts'
 import type { EncryptionPlan } from './encryption-plan.ts'
 
@@ -33,16 +34,19 @@ export function signDetachedFile(path: string, secretKey: string, date: Date): P
 }
 
 /** A signature to be judged; plain data for a worker task. */
-export interface DetachedSignatureFile extends FileRange {
+export type DetachedSignatureFile = ByteSource & {
+  /** Octets of the source that are not signed. */
+  readonly start?: number
   readonly signature: Uint8Array
   /** Armored; any number, the signature says which of them signed. */
   readonly certificates: readonly string[]
   readonly nowMs: number
 }
 
-/** Judges a detached signature over a file by the given clock (CM message 5.5). */
+/** Judges a detached signature over a file, or over octets in memory, by the given clock (CM message 5.5). */
 export function verifyDetachedFile(given: DetachedSignatureFile): Promise<DetachedVerdict> {
-  return verifyDetachedStream(() => webStream(given), given.signature, given)
+  const content = () => ('path' in given ? webStream(given) : given.bytes.subarray(given.start ?? 0))
+  return verifyDetached(content, given.signature, given)
 }
 
 /**
@@ -142,20 +146,9 @@ export async function decryptBytes(
   ciphertext: Uint8Array,
   options: { readonly secretKeys: readonly string[]; readonly maxBytes: number },
 ): Promise<Uint8Array | undefined> {
-  const decrypted = await decryptUnauthenticatedStream(
-    streamOf(ciphertext),
-    options.secretKeys,
-    options.maxBytes,
-  )
-  if (decrypted.kind === 'failed') return undefined
-  const chunks: Uint8Array[] = []
-  try {
-    for await (const chunk of bounded(decrypted.content, options.maxBytes)) chunks.push(chunk)
-  } catch {
-    // Nothing of a message that did not end cleanly may be used.
-    return undefined
-  }
-  return Buffer.concat(chunks)
+  const content = await decryptWhole(ciphertext, options)
+  // A copy of its own: octets that are part of a larger buffer take all of it along to another thread.
+  return content === undefined || content.length > options.maxBytes ? undefined : new Uint8Array(content)
 }
 
 function streamOf(bytes: Uint8Array): ByteStream {

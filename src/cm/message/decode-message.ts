@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AcknowledgmentId, KeyId } from '../ids.ts'
 import { signatureIssuers } from '../openpgp/detached-signatures.ts'
@@ -14,6 +14,7 @@ import {
 } from './ack-file.ts'
 import { safeAttachmentNames } from './attachment-name.ts'
 import { MAX_CIPHERTEXT_BYTES, type ReassemblyFault } from './block-file.ts'
+import { type ByteSource, MAX_IN_MEMORY_BYTES, sourceChunks } from './byte-source.ts'
 import { type ContainerFault, readContainer } from './container.ts'
 import { type DecryptFault, decryptBytes, decryptFile } from './crypto-files.ts'
 import {
@@ -124,12 +125,22 @@ interface UnreadableMessage {
   readonly reason: UnreadableReason
 }
 
-/** Decrypts into `container.bin` of the work directory, which holds everything the result refers to; then opens it. */
+/**
+ * Decrypts a file and opens what was in it. What is not small goes into `container.bin` of the work directory, which
+ * then holds everything the result refers to.
+ */
 export async function openCiphertext(given: {
   readonly ciphertextPath: string
   readonly workDir: string
   readonly owner: MessageOwner
 }): Promise<OpenOutcome> {
+  const { size } = await stat(given.ciphertextPath)
+  if (size <= MAX_IN_MEMORY_BYTES) {
+    const ciphertext = await readFile(given.ciphertextPath)
+    const opened = await openInMemory({ ciphertext, owner: given.owner })
+    // Else from file to file, which says why not, and has room for what unpacks to much more.
+    if (opened !== undefined) return opened
+  }
   const containerPath = join(given.workDir, 'container.bin')
   const decrypted = await decryptFile(given.ciphertextPath, containerPath, {
     secretKeys: given.owner.secretKeys,
@@ -139,12 +150,29 @@ export async function openCiphertext(given: {
   return openContainer({ containerPath, owner: given.owner })
 }
 
+/** Decrypts and opens a small message; undefined when it cannot be decrypted, or not in a small room. */
+export async function openInMemory({
+  ciphertext,
+  owner,
+}: {
+  readonly ciphertext: Uint8Array
+  readonly owner: MessageOwner
+}): Promise<OpenOutcome | undefined> {
+  const { secretKeys } = owner
+  const bytes = await decryptBytes(ciphertext, { secretKeys, maxBytes: MAX_IN_MEMORY_BYTES })
+  return bytes === undefined ? undefined : openSource({ bytes }, owner)
+}
+
 /** Opens a decrypted container file; without an owner no acknowledgment is looked for. */
-export async function openContainer(given: {
+export function openContainer(given: {
   readonly containerPath: string
   readonly owner?: MessageOwner | undefined
 }): Promise<OpenOutcome> {
-  const container = await readContainer(given.containerPath)
+  return openSource({ path: given.containerPath }, given.owner)
+}
+
+async function openSource(source: ByteSource, owner: MessageOwner | undefined): Promise<OpenOutcome> {
+  const container = await readContainer(source)
   if (container.kind === 'unreadable') return container
   const { signature, zip } = container
   const listed = await readZipEntries(zip)
@@ -153,14 +181,14 @@ export async function openContainer(given: {
   try {
     const header = await opening.header()
     if ('reason' in header) return header
-    const contents = await opening.contents(header, given.owner)
+    const contents = await opening.contents(header, owner)
     return {
       kind: 'opened',
       zip,
       entries: opening.entries,
       signature,
       signatureIssuers: await signatureIssuers(signature),
-      zipSha256: await sha256(createReadStream(zip.path, { start: zip.start })),
+      zipSha256: await sha256(sourceChunks(zip, { start: zip.start })),
       ...contents,
     }
   } catch (error) {
@@ -308,7 +336,7 @@ class Opening {
 const BODY_NAMES: ReadonlySet<string> = new Set(['BODY.TXT', 'BODY.HTML', 'BODY.XML'])
 const NO_ACK: AckContent = { acknowledgmentSecret: undefined, bypassGrant: undefined }
 
-async function sha256(content: AsyncIterable<Uint8Array>): Promise<string> {
+async function sha256(content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of content) hash.update(chunk)
   return hash.digest('hex')

@@ -1,11 +1,18 @@
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { pipeline, type Readable } from 'node:stream'
-import { crc32, createInflateRaw } from 'node:zlib'
-import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl'
+import { pipeline, Readable } from 'node:stream'
+import { crc32, createInflateRaw, inflateRawSync } from 'node:zlib'
+import {
+  type Entry,
+  fromBufferPromise,
+  fromRandomAccessReaderPromise,
+  RandomAccessReader,
+  type ZipFile,
+} from 'yauzl'
+import { type ByteSource, sourceChunks, withSource } from './byte-source.ts'
 
 /**
- * The ZIP of a message, read defensively from a file (CM message 1.4, 1.7). The directory is yauzl's; sizes, CRC-32,
+ * The ZIP of a message, read defensively (CM message 1.4, 1.7). The directory is yauzl's; sizes, CRC-32,
  * names and overlaps are checked here, because it does not.
  */
 
@@ -19,17 +26,16 @@ const MAX_UNPACKED_BYTES = 2 * 1024 * 1024 * 1024
 const MAX_EXPANSION_RATIO = 200
 /** Below this the ratio is not looked at: a few mebibytes harm nobody. */
 const FREE_EXPANSION_BYTES = 16 * 1024 * 1024
-/** Read size that keeps worker and main thread busy without growing memory. */
-const READ_CHUNK_BYTES = 256 * 1024
+/** Octets of an entry that are unpacked at once: less than a stream for it costs, and no event loop notices. */
+const MAX_AT_ONCE_BYTES = 64 * 1024
 
 const STORED = 0
 const DEFLATED = 8
 
-/** Part of a file that is an archive: from `start` (octets) to the file's end. */
-export interface ZipSource {
-  readonly path: string
-  readonly start: number
-}
+/** The part of a source that is an archive: from `start` (octets) to its end. */
+export type ZipSource = ByteSource & { readonly start: number }
+
+type FileSource = Extract<ZipSource, { readonly path: string }>
 
 /** One entry, plain data that may cross to another thread. */
 export interface ZipEntry {
@@ -67,9 +73,9 @@ export class ZipDamagedError extends Error {
 /** Lets yauzl read an archive that starts inside a file. */
 class FileRangeReader extends RandomAccessReader {
   readonly #file: FileHandle
-  readonly #source: ZipSource
+  readonly #source: FileSource
 
-  constructor(file: FileHandle, source: ZipSource) {
+  constructor(file: FileHandle, source: FileSource) {
     super()
     this.#file = file
     this.#source = source
@@ -107,25 +113,37 @@ class FileRangeReader extends RandomAccessReader {
  * name, unless the name is an attachment's (`_…`), which the reference writes twice when two files are called alike.
  */
 export async function readZipEntries(source: ZipSource): Promise<ZipOutcome> {
-  const file = await open(source.path)
-  let zip: ZipFile
-  try {
-    const { size } = await file.stat()
-    const reader = new FileRangeReader(file, source)
-    zip = await fromRandomAccessReaderPromise(reader, Math.max(0, size - source.start), {
-      decodeStrings: false,
-      autoClose: false,
-    })
-  } catch (error) {
-    await file.close()
-    if (isDiskError(error)) throw error
-    return { kind: 'unreadable', reason: 'not-a-zip' }
-  }
+  const zip = await ('path' in source ? openZipFile(source) : openZipBytes(source)).catch(
+    (error: unknown) => {
+      if (isDiskError(error)) throw error
+      return undefined
+    },
+  )
+  if (zip === undefined) return { kind: 'unreadable', reason: 'not-a-zip' }
   try {
     return await listEntries(zip)
   } finally {
     zip.close()
   }
+}
+
+const ZIP_OPTIONS = { decodeStrings: false, autoClose: false } as const
+
+async function openZipFile(source: FileSource): Promise<ZipFile> {
+  const file = await open(source.path)
+  try {
+    const { size } = await file.stat()
+    const reader = new FileRangeReader(file, source)
+    return await fromRandomAccessReaderPromise(reader, Math.max(0, size - source.start), ZIP_OPTIONS)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+async function openZipBytes({ bytes, start }: Exclude<ZipSource, FileSource>): Promise<ZipFile> {
+  const archive = bytes.subarray(start)
+  return fromBufferPromise(Buffer.from(archive.buffer, archive.byteOffset, archive.length), ZIP_OPTIONS)
 }
 
 /** Tells our disk's faults from the sender's: only the operating system's errors name a call. */
@@ -229,7 +247,7 @@ export async function* readZipEntry(
   if (entry.compressedSize > 0) {
     for await (const chunk of unpack(source, entry, start)) {
       size += chunk.length
-      if (size > entry.size) throw new ZipDamagedError('more bytes than the directory says')
+      if (size > entry.size) throw new ZipDamagedError(MORE_BYTES)
       checksum = crc32(chunk, checksum)
       yield chunk
     }
@@ -247,34 +265,31 @@ const LOCAL_NAME_LENGTH_AT = 26
 const LOCAL_EXTRA_LENGTH_AT = 28
 
 async function dataStart(source: ZipSource, entry: ZipEntry): Promise<number> {
-  const file = await open(source.path)
-  try {
-    const header = Buffer.alloc(LOCAL_HEADER_BYTES)
-    const { bytesRead } = await file.read(header, 0, header.length, source.start + entry.headerOffset)
-    if (bytesRead < header.length || header.readUInt32LE(0) !== LOCAL_HEADER_SIGNATURE) {
+  return withSource(source, async (read) => {
+    const headerStart = source.start + entry.headerOffset
+    const header = await read(headerStart, LOCAL_HEADER_BYTES)
+    if (header.length < LOCAL_HEADER_BYTES || header.readUInt32LE(0) !== LOCAL_HEADER_SIGNATURE) {
       throw new ZipDamagedError('no local header where the directory says')
     }
     const nameBytes = header.readUInt16LE(LOCAL_NAME_LENGTH_AT)
-    const name = Buffer.alloc(nameBytes)
-    await file.read(name, 0, nameBytes, source.start + entry.headerOffset + LOCAL_HEADER_BYTES)
+    const name = await read(headerStart + LOCAL_HEADER_BYTES, nameBytes)
     if (decodeName(name) !== entry.name) throw new ZipDamagedError('local and directory names differ')
     const extraBytes = header.readUInt16LE(LOCAL_EXTRA_LENGTH_AT)
-    return source.start + entry.headerOffset + LOCAL_HEADER_BYTES + nameBytes + extraBytes
-  } finally {
-    await file.close()
-  }
+    return headerStart + LOCAL_HEADER_BYTES + nameBytes + extraBytes
+  })
 }
 
 async function* unpack(source: ZipSource, entry: ZipEntry, start: number): AsyncGenerator<Uint8Array> {
-  const packed = createReadStream(source.path, {
-    start,
-    end: start + entry.compressedSize - 1,
-    highWaterMark: READ_CHUNK_BYTES,
-  })
+  const end = start + entry.compressedSize
   if (entry.method === STORED) {
-    yield* packed
+    yield* sourceChunks(source, { start, end })
     return
   }
+  if ('bytes' in source && entry.size <= MAX_AT_ONCE_BYTES) {
+    yield inflateAtOnce(source.bytes.subarray(start, end), entry)
+    return
+  }
+  const packed = Readable.from(sourceChunks(source, { start, end }))
   const inflate = createInflateRaw()
   // The error reaches the loop below through `inflate`; the callback only says that it is expected.
   pipeline(packed, inflate, () => undefined)
@@ -285,6 +300,18 @@ async function* unpack(source: ZipSource, entry: ZipEntry, start: number): Async
     throw new ZipDamagedError('cannot be unpacked', { cause })
   }
 }
+
+function inflateAtOnce(packed: Uint8Array, entry: ZipEntry): Uint8Array {
+  try {
+    // Room for one more than it should have: zero would mean no limit.
+    return inflateRawSync(packed, { maxOutputLength: entry.size + 1 })
+  } catch (cause) {
+    const isLonger = cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE'
+    throw new ZipDamagedError(isLonger ? MORE_BYTES : 'cannot be unpacked', { cause })
+  }
+}
+
+const MORE_BYTES = 'more bytes than the directory says'
 
 /** One entry whole. Throws `ZipDamagedError` as `readZipEntry` does, and when it is longer than `maxBytes`. */
 export async function readZipEntryBytes(

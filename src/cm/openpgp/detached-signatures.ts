@@ -48,11 +48,11 @@ export async function signatureIssuers(signature: Uint8Array): Promise<readonly 
 }
 
 /**
- * Verifies one binary signature (type 0x00) over a stream. Any other type is refused: openpgp.js hashes nothing at all
+ * Verifies one binary signature (type 0x00) over a stream, or over octets in memory. Any other type is refused: openpgp.js hashes nothing at all
  * for a standalone one, so that it would fit every message. The signer is the primary key whoever of it signed.
  */
-export async function verifyDetachedStream(
-  content: () => ByteStream,
+export async function verifyDetached(
+  content: () => ByteStream | Uint8Array,
   signature: Uint8Array,
   context: { readonly certificates: readonly string[]; readonly nowMs: number },
 ): Promise<DetachedVerdict> {
@@ -80,10 +80,14 @@ export async function verifyDetachedStream(
 
 async function isSignedBy(
   signer: openpgp.Key,
-  given: { readonly signature: openpgp.Signature; readonly content: ByteStream; readonly date: Date },
+  given: {
+    readonly signature: openpgp.Signature
+    readonly content: ByteStream | Uint8Array
+    readonly date: Date
+  },
 ): Promise<boolean> {
   const result = await openpgp.verify({
-    message: await openpgp.createMessage({ binary: given.content }),
+    message: await openpgp.createMessage({ binary: given.content as ByteStream }),
     signature: given.signature,
     verificationKeys: [signer],
     format: 'binary',
@@ -94,7 +98,7 @@ async function isSignedBy(
   const verified = result.signatures[0]?.verified
   // It may reject while the data is still being read; that is an answer, not an unhandled rejection.
   const answer = verified !== undefined && succeeds(verified)
-  await drainStream(result.data as ByteStream)
+  if (!(given.content instanceof Uint8Array)) await drainStream(result.data as ByteStream)
   return await answer
 }
 

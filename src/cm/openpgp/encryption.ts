@@ -50,6 +50,23 @@ export async function decryptUnauthenticatedStream(
   }
 }
 
+/** The whole content of a small message, authenticated; undefined when that cannot be had. */
+export async function decryptWhole(
+  binaryMessage: Uint8Array,
+  { secretKeys, maxBytes }: { readonly secretKeys: readonly string[]; readonly maxBytes: number },
+): Promise<Uint8Array | undefined> {
+  const decryptionKeys = await Promise.all(secretKeys.map(knownSecretKey))
+  const config = { ...OPENPGP_SETTINGS, maxDecompressedMessageSize: maxBytes + PACKET_OVERHEAD_BYTES }
+  try {
+    const message = await openpgp.readMessage({ binaryMessage: new Uint8Array(binaryMessage), config })
+    const { data } = await openpgp.decrypt({ message, decryptionKeys, format: 'binary', config })
+    return data
+  } catch {
+    // Every cause is the ciphertext's or the sender's.
+    return undefined
+  }
+}
+
 /** Stands for a recipient who is not named (RFC 9580 5.1.1). */
 const HIDDEN_KEY_ID = '0000000000000000'
 /** What the literal packet adds to its content: header and partial lengths. */

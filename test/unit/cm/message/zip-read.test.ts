@@ -13,23 +13,30 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-async function source(bytes: Uint8Array, start = 0): Promise<ZipSource> {
+async function writeNext(bytes: Uint8Array): Promise<string> {
   number += 1
   const path = join(folder, `${number}`)
   await writeFile(path, bytes)
-  return { path, start }
+  return path
 }
+
+/** Both ways an archive is read: large ones from files, small ones in memory. */
+const PLACES: readonly (readonly [string, (bytes: Uint8Array, start?: number) => Promise<ZipSource>])[] = [
+  ['in a file', async (bytes, start = 0) => ({ path: await writeNext(bytes), start })],
+  ['in memory', async (bytes, start = 0) => ({ bytes, start })],
+]
 
 const entry = (name: string | Uint8Array, more: Partial<RawEntry> = {}): RawEntry => ({
   name,
   content: Buffer.from('content'),
   ...more,
 })
-const read = async (bytes: Buffer) => readZipEntries(await source(bytes))
 const MEBIBYTE = 1024 * 1024
 
-describe('an archive', () => {
-  it('that starts inside a file is read from there', async () => {
+describe.each(PLACES)('an archive %s', (_, source) => {
+  const read = async (bytes: Buffer) => readZipEntries(await source(bytes))
+
+  it('that starts inside it is read from there', async () => {
     const zip = await source(
       Buffer.concat([Buffer.alloc(312, 'x'), rawZip([entry('a'), entry('b', { deflate: true })])]),
       312,
@@ -93,7 +100,7 @@ describe('an archive', () => {
   })
 })
 
-describe('an entry', () => {
+describe.each(PLACES)('an entry %s', (_, source) => {
   const readFirst = async (bytes: Buffer): Promise<Buffer> => {
     const zip = await source(bytes)
     const listed = await readZipEntries(zip)
@@ -127,8 +134,8 @@ describe('a container with a hostile archive', () => {
   })
   const open = async (entries: readonly RawEntry[]) => {
     const zip = rawZip([header, ...entries])
-    const { path } = await source(Buffer.concat([Buffer.from([0, 0]), zip]))
-    return openContainer({ containerPath: path })
+    const containerPath = await writeNext(Buffer.concat([Buffer.from([0, 0]), zip]))
+    return openContainer({ containerPath })
   }
 
   it('never yields a name that could leave a folder, hide or open a device', async () => {

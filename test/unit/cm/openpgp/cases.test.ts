@@ -6,7 +6,7 @@ import type { Certificate } from '../../../../src/cm/certificate.ts'
 import { parseClearSigned } from '../../../../src/cm/clear-signed.ts'
 import { parseCertificate } from '../../../../src/cm/openpgp/certificates.ts'
 import { clearsign, verifyClearSigned } from '../../../../src/cm/openpgp/clear-signatures.ts'
-import { signDetachedStream, verifyDetachedStream } from '../../../../src/cm/openpgp/detached-signatures.ts'
+import { signDetachedStream, verifyDetached } from '../../../../src/cm/openpgp/detached-signatures.ts'
 import { decryptUnauthenticatedStream, encryptStream } from '../../../../src/cm/openpgp/encryption.ts'
 import { generateKey, readSecretKey } from '../../../../src/cm/openpgp/secret-keys.ts'
 import { SIGNATURE_CLOCK_TOLERANCE_MS } from '../../../../src/cm/openpgp/settings.ts'
@@ -181,11 +181,7 @@ describe('K07: SHA-1', () => {
     const { armored } = await certificateOf(textOf('K07.asc'))
     const signature = await signedWith(openpgp.enums.hash[hash], 'binary')
     const context = { certificates: [armored], nowMs: NOW_MS }
-    const verdict = await verifyDetachedStream(
-      () => streamOf('content'),
-      signature.write() as Uint8Array,
-      context,
-    )
+    const verdict = await verifyDetached(() => streamOf('content'), signature.write() as Uint8Array, context)
     expect(verdict.kind).toBe(kind)
   })
 
@@ -216,7 +212,7 @@ describe('K10: clocks that are ahead', () => {
   const verdictAt = async (nowMs: number, content: Uint8Array = bytesOf('K10.txt')) => {
     const { data } = await openpgp.unarmor(textOf('K10.sig'))
     const context = { certificates: [textOf('K10.asc')], nowMs }
-    return verifyDetachedStream(() => streamOf(content), data as Uint8Array, context)
+    return verifyDetached(() => streamOf(content), data as Uint8Array, context)
   }
 
   it('the tolerance is a quarter of an hour', () => {
@@ -266,7 +262,7 @@ describe('K10: clocks that are ahead', () => {
     const signedAt = new Date(NOW_MS + aheadMs)
     const signature = await signDetachedStream(streamOf('content'), secretKey.armored.reveal(), signedAt)
     const context = { certificates: [secretKey.certificate.armored], nowMs: NOW_MS }
-    const verdict = await verifyDetachedStream(() => streamOf('content'), signature, context)
+    const verdict = await verifyDetached(() => streamOf('content'), signature, context)
     expect(verdict.kind).toBe(kind)
   })
 
