@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../bridge/log.ts'
@@ -69,7 +70,8 @@ export async function followNotifyFile(
 
 /**
  * The certificate of the directory: `cm-server.pem` (a chain, own certificate first) and `cm-server.key`, RSA or ECDSA,
- * made at the first start. A replaced pair is used as soon as both files fit each other. Throws CliError.
+ * made at the first start. A replaced pair is used as soon as both files are there and fit each other, whichever came
+ * last. Throws CliError.
  */
 export async function followCertificate(
   { directory, clock, log }: CmServerFiles,
@@ -84,16 +86,23 @@ export async function followCertificate(
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new CliError(`${join(directory, 'cm-server.pem')} and cm-server.key cannot be used: ${why}`)
   }
+  const paths = ['cm-server.pem', 'cm-server.key'].map((name) => join(directory, name))
   let isStart = true
-  const end = await followFile({
-    path: join(directory, 'cm-server.pem'),
-    clock,
-    onChange: async () => {
-      if (!isStart) current = await load()
-      isStart = false
-    },
-    onError: (cause) => log.error({ cause }, 'the new certificate cannot be used; the old one stays'),
-  })
+  const follow = (path: string): Promise<() => Promise<void>> =>
+    followFile({
+      path,
+      clock,
+      onChange: async () => {
+        // Never made anew over what the owner is just putting there.
+        if (!isStart && paths.every((each) => existsSync(each))) current = await load()
+      },
+      onError: (cause) => log.error({ cause }, 'the new certificate cannot be used; the old one stays'),
+    })
+  const ends = await Promise.all(paths.map(follow))
+  isStart = false
+  const end = async (): Promise<void> => {
+    for (const each of ends) await each()
+  }
   return { tls: () => current, end }
 }
 
