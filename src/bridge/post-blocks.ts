@@ -79,6 +79,7 @@ function postOver(
 
 type Attempt = ServerAttempt<'posted' | 'stopped'>
 const STOPPED: Attempt = { kind: 'done', value: 'stopped' }
+const REFUSED: Attempt = { kind: 'next', reason: 'refused' }
 
 async function postLeft(
   pass: PostPass,
@@ -90,11 +91,16 @@ async function postLeft(
 ): Promise<Attempt> {
   const { session, route, left } = posting
   let unmarkedBytes = 0
+  let isRefused = false
   for (const block of left) {
-    if (isStopped(pass)) return STOPPED
     const reply = await postBlock(pass, { session, block, route })
-    if (reply === 'lease-lost') return STOPPED
-    if (reply.kind === 'refused') return { kind: 'next', reason: 'refused' }
+    if (reply === 'stopped') return STOPPED
+    if (reply.kind === 'refused') {
+      // Nothing is announced that is not there; a full mailbox is no matter of the others at that server.
+      if (block.type === 'data') return REFUSED
+      isRefused = true
+      continue
+    }
     left.delete(block)
     pass.unmarked.push(block.id)
     unmarkedBytes += block.payload?.bytes ?? 0
@@ -103,7 +109,7 @@ async function postLeft(
       if (!(await markPosted(pass))) return STOPPED
     }
   }
-  return { kind: 'done', value: 'posted' }
+  return isRefused ? REFUSED : { kind: 'done', value: 'posted' }
 }
 
 function isStopped({ context, stage }: PostPass): boolean {
@@ -117,9 +123,11 @@ export async function markPosted({ context, stage, unmarked }: PostPass): Promis
 }
 
 async function postBlock(
-  { context, stage }: PostPass,
+  pass: PostPass,
   target: { readonly session: CmSession; readonly block: UnpostedBlock; readonly route: PostRoute },
-): Promise<StoreReply | 'lease-lost'> {
+): Promise<StoreReply | 'stopped'> {
+  if (isStopped(pass)) return 'stopped'
+  const { context, stage } = pass
   const { session, block, route } = target
   const { payload } = block
   const bytes =
@@ -130,7 +138,7 @@ async function postBlock(
   if (context.clock.now() - block.createdMs > RENEW_AFTER_MS) {
     text = await renewBlock(context, { block, payload: bytes, signal: stage.signal })
     const held = await context.store.write('renewBlockText', { lease: stage.lease, blockId: block.id, text })
-    if (!held) return 'lease-lost'
+    if (!held) return 'stopped'
   }
   if (route.kind === 'direct') {
     return bytes === null ? session.storeText(block.key, text) : session.storeData(block.key, text, bytes)

@@ -86,6 +86,19 @@ describe('posting', () => {
     expect(alice.state(id)).toBe('posted')
   })
 
+  it('posts to everybody else at a server that has no room for one of them', async () => {
+    const target = await server()
+    const alice = await start()
+    target.answers.push('DONE', 'DONE', 'FAILED')
+    const id = await alice.encoded([targetOf(target), targetOf(target)])
+    expect(await alice.post(id)).toMatchObject({ kind: 'retry' })
+    expect(blocksOf(target)).toEqual(['data', 'data', 'announcement', 'announcement'])
+    expect(alice.recipients(id).map(({ state }) => state)).toEqual(['resolved', 'posted'])
+    await alice.post(id)
+    expect(blocksOf(target).slice(4)).toEqual(['announcement'])
+    expect(alice.state(id)).toBe('posted')
+  })
+
   it('stops before the announcement when the message was taken out of the Outbox', async () => {
     const target = await server(async () => {
       await posting?.store.write('releaseLease', { row: 'om1', incarnation: 'test' })
