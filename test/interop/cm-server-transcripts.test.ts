@@ -159,6 +159,13 @@ const DIFFERENCES: readonly Difference[] = [
     reason: LONE_LINE_END,
   },
   {
+    dialogue: /^server\/get-(anonymous|logged-in)$/,
+    command: /^STORE SERVER bd078e/,
+    ours: 'FAILED\r\n',
+    reason:
+      'a block dated 2036 is not good yet, or our clock is wrong: it is to be offered again (CM wire S11)',
+  },
+  {
     dialogue: /^server\/get-logged-in$/,
     command: /^GET SERVER bd078e/,
     ours: 'NOT FOUND\r\n',
@@ -252,7 +259,8 @@ beforeAll(async () => {
   server = await startTestCmServer({
     nowMs: RECORDED_AT_MS,
     accounts: ACCOUNTS,
-    relay: {},
+    // The servers of the recordings, this one among them, were on one machine.
+    relay: { allowedHostPorts: () => ['127.0.0.1:18080', '127.0.0.1:18181'] },
     context: (context) => ({
       ...context,
       resolveTxt: async (name) => {

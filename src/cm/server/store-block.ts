@@ -43,15 +43,18 @@ export async function acceptBlockPayload(
   return isStorableHeader(headerText, context) ? 'memory' : undefined
 }
 
+/** Also of a date ahead, so that the answer can be FAILED. */
 function isStorableHeader(headerText: string, context: CmServerContext): boolean {
-  return blockType(headerText) === 'data' && judgeDataHeader(headerText, rulesOf(context)) === undefined
+  if (blockType(headerText) !== 'data') return false
+  const reason = judgeDataHeader(headerText, rulesOf(context))
+  return reason === undefined || reason === 'future'
 }
 
 /**
  * Judges, merges and stores one block; returns the reply. DONE means "received": what is invalid, old or not for this
  * user is dropped without a word, since a reference client would offer it for ever otherwise (CM wire 7.6). FAILED for
- * what is good but finds no room, so that the client tries elsewhere; but see `refusal`. DONE for a block that is stored
- * is sent after it is durable.
+ * what is good but finds no room, or is not good yet, so that the client tries elsewhere or again; but see `refusal`.
+ * DONE for a block that is stored is sent after it is durable.
  */
 export async function storeBlock(
   received: Exclude<ReceivedBlock, { kind: 'lost' | 'empty' }>,
@@ -213,7 +216,12 @@ function refusal({ from }: StoreTarget): Reply {
   return from === 'replica' ? 'DONE' : 'FAILED'
 }
 
-function noteRejection(verdict: BlockVerdict, { key }: StoreTarget, { log }: CmServerContext): Reply {
-  log.debug({ key, type: verdict.type, reason: verdict.reason ?? 'type' }, 'a block was not stored')
-  return 'DONE'
+/**
+ * A date ahead of our clock becomes good with time, and the clock that is wrong may be ours, as on a machine that starts
+ * without a network: the block is to be offered again (CM wire S11).
+ */
+function noteRejection(verdict: BlockVerdict, target: StoreTarget, { log }: CmServerContext): Reply {
+  const { type, reason = 'type' } = verdict
+  log.debug({ key: target.key, type, reason }, 'a block was not stored')
+  return reason === 'future' ? refusal(target) : 'DONE'
 }
