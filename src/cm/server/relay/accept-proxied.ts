@@ -13,10 +13,19 @@ export interface AcceptContext {
   readonly clock: Clock
   /** False for a server behind a proxy that is not set up: nothing would ever be sent. */
   readonly canReach: (server: ServerAddress) => boolean
+  /** False for an address that is private and not allowed; names are judged when they are resolved. */
+  readonly mayContact: (server: ServerAddress) => boolean
 }
 
 /** Why a block of STORE PROXY is not taken; for the log. */
-export type ProxyRefusal = 'wrong-hash' | 'targets' | 'unreachable' | 'expired' | 'after-too-late' | 'invalid'
+export type ProxyRefusal =
+  | 'wrong-hash'
+  | 'targets'
+  | 'unreachable'
+  | 'private'
+  | 'expired'
+  | 'after-too-late'
+  | 'invalid'
 
 export type ProxyDecision =
   | { readonly kind: 'item'; readonly item: ProxiedItem }
@@ -33,7 +42,9 @@ export async function decideOnProxied(
   if (received.kind === 'data' && received.sha1 !== key) return refused('wrong-hash')
   const postTo = parsePostTo(received.kind === 'data' ? received.headerText : received.text)
   if (postTo === undefined) return refused('targets')
-  if (!postTo.targets.every((target) => isReachable(target, context))) return refused('unreachable')
+  if (!postTo.targets.every((target) => hasServer(target, context.canReach))) return refused('unreachable')
+  // One that may be sent to is enough: the reference gives all targets with each block.
+  if (!postTo.targets.some((target) => hasServer(target, context.mayContact))) return refused('private')
   const nowMs = context.clock.now()
   const rules: BlockRules = { network: 'server', nowMs }
   const verdict = await context.judge({
@@ -70,9 +81,9 @@ function refused(reason: ProxyRefusal): ProxyDecision {
   return { kind: 'refused', reason }
 }
 
-function isReachable(target: string, { canReach }: AcceptContext): boolean {
+function hasServer(target: string, isSuch: (server: ServerAddress) => boolean): boolean {
   const transport = parseTransport(target)
-  return transport?.kind === 'servers' && transport.servers.some(canReach)
+  return transport?.kind === 'servers' && transport.servers.some(isSuch)
 }
 
 /** Seven days after its Date, or after AFTER; an AFTER at which the block is too old for any server is refused. */

@@ -1,10 +1,10 @@
 import type { Clock } from '../../../base/clock.ts'
-import { publicAddressesExcept } from '../../../net/address-guard.ts'
+import { type AddressJudge, judgeUnresolved, publicAddressesExcept } from '../../../net/address-guard.ts'
 import type { CmClientEnvironment } from '../../client/connect-cm-server.ts'
 import { routeTo } from '../../client/proxy-route.ts'
 import type { RandomInt } from '../../client/server-list.ts'
 import type { CertificateMemory } from '../../port.ts'
-import type { ServerAddress } from '../../transport.ts'
+import { encodeServerAddress, type ServerAddress } from '../../transport.ts'
 import type { JudgeBlock } from '../block-judge.ts'
 import type { CmBlocks } from '../port.ts'
 import { decideOnProxied } from './accept-proxied.ts'
@@ -36,6 +36,9 @@ export interface RelayOptions {
   readonly retryScheduleMs?: readonly number[]
 }
 
+const PRIVATE_TARGET =
+  'a block to be passed on was refused: its server has a private address; cm.privateServers names those that may be sent to'
+
 /** A relay that sends until it is closed. */
 export interface RunningRelay extends CmRelay {
   /** Looks at once what is due; otherwise that happens on `wake`, on an interval and when something becomes due. */
@@ -55,12 +58,13 @@ export function startRelay(options: RelayOptions): RunningRelay {
     clock,
     certificateMemory: reportingChanges(queue, log),
   }
+  const judge: AddressJudge = (address) => publicAddressesExcept(options.allowedHostPorts())(address)
   const loop = new RelayLoop(
     {
       queue,
       blocks: options.blocks,
       environment,
-      judge: (address) => publicAddressesExcept(options.allowedHostPorts())(address),
+      judge,
       randomInt: options.randomInt,
       clock,
       log,
@@ -73,6 +77,8 @@ export function startRelay(options: RelayOptions): RunningRelay {
     judge: options.judge,
     clock,
     canReach: (server: ServerAddress) => routeTo(server, environment.proxies).kind !== 'no-proxy',
+    mayContact: (server: ServerAddress) =>
+      judgeUnresolved(judge, { hostPort: encodeServerAddress(server), host: server.host }),
   }
 
   async function acceptProxied(upload: ProxiedUpload): Promise<'DONE' | 'FAILED'> {
@@ -80,6 +86,7 @@ export function startRelay(options: RelayOptions): RunningRelay {
     try {
       const decision = await decideOnProxied(upload, accept)
       if (decision.kind === 'refused') {
+        if (decision.reason === 'private') log.warn({}, PRIVATE_TARGET)
         log.debug({ key, reason: decision.reason }, 'a block to be passed on was refused')
         return 'FAILED'
       }
