@@ -78,7 +78,10 @@ export function startRelay(options: RelayOptions): RunningRelay {
     clock,
     canReach: (server: ServerAddress) => routeTo(server, environment.proxies).kind !== 'no-proxy',
     mayContact: (server: ServerAddress) =>
-      judgeUnresolved(judge, { hostPort: encodeServerAddress(server), host: server.host }),
+      judgeUnresolved(judge, {
+        hostPort: encodeServerAddress(server),
+        host: server.host.replace(/^\[(.*)\]$/, '$1'),
+      }),
   }
 
   async function acceptProxied(upload: ProxiedUpload): Promise<'DONE' | 'FAILED'> {
