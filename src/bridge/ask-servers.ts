@@ -1,6 +1,6 @@
 import type { CmSession } from '../cm/client/cm-session.ts'
+import { describeFailures } from '../cm/client/describe-failures.ts'
 import {
-  describeFailures,
   type ServerAttempt,
   type ServerFailure,
   type ServersRequest,

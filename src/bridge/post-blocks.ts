@@ -1,12 +1,8 @@
 import { join } from 'node:path'
 import { duration } from '../base/clock.ts'
 import type { CmSession, StoreReply } from '../cm/client/cm-session.ts'
-import {
-  describeFailures,
-  type ServerAttempt,
-  type ServersOutcome,
-  withServers,
-} from '../cm/client/with-servers.ts'
+import { describeFailures } from '../cm/client/describe-failures.ts'
+import { type ServerAttempt, type ServersOutcome, withServers } from '../cm/client/with-servers.ts'
 import type { UnpostedBlock } from '../store/outbound-queries.ts'
 import { isLeaseHeld } from '../store/work-queries.ts'
 import {

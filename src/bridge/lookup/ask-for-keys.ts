@@ -1,12 +1,8 @@
 import { addressLookupKeys } from '../../cm/address.ts'
 import { parseAddressClaims } from '../../cm/address-claim.ts'
 import type { CmSession } from '../../cm/client/cm-session.ts'
-import {
-  describeFailures,
-  type ServerAttempt,
-  type ServersRequest,
-  withServers,
-} from '../../cm/client/with-servers.ts'
+import { describeFailures } from '../../cm/client/describe-failures.ts'
+import { type ServerAttempt, type ServersRequest, withServers } from '../../cm/client/with-servers.ts'
 import { type BlockKey, type KeyId, keyAnnouncementKey } from '../../cm/ids.ts'
 import { exactSpellings, isSameAddress } from '../../mail/address.ts'
 import type { CmContext } from '../bridge-context.ts'

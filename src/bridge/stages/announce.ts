@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { duration } from '../../base/clock.ts'
 import type { BuiltBlock } from '../../cm/build-announcements.ts'
 import type { CmSession } from '../../cm/client/cm-session.ts'
+import { describeFailures } from '../../cm/client/describe-failures.ts'
 import {
   type ServerAttempt,
   type ServerFailure,
@@ -169,12 +170,11 @@ const AUTH_KEY_FLAGS: Readonly<Record<AccountPlace, string>> = {
 
 /** For people, in `status`: what the server did, and the cure where it is theirs to take. */
 function explain(
-  { hostPort, reason }: ServerFailure,
+  failure: ServerFailure,
   { hasAuthKey, place }: { readonly hasAuthKey: boolean; readonly place: AccountPlace },
 ): string {
-  switch (reason) {
-    case 'login-refused':
-      return `${hostPort} refused the authentication key: ask the owner of the server whether it is right`
+  const { hostPort } = failure
+  switch (failure.reason) {
     case 'certificate-changed':
       return `${hostPort} shows another certificate than before: "cmbridge cert accept ${hostPort}" if that is right`
     case 'not-found':
@@ -182,7 +182,7 @@ function explain(
         ? `${hostPort} did not keep the key announcement`
         : `${hostPort} keeps keys of accounts only: give its key with "cmbridge account set … ${AUTH_KEY_FLAGS[place]} KEY"`
     default:
-      return `${hostPort} ${reason}`
+      return describeFailures([failure])
   }
 }
 

@@ -45,13 +45,6 @@ export interface ServerFailure {
   readonly proxyHostPort?: string
 }
 
-/** The failures of a task for people, one line: which server, why, and which proxy is in the way. */
-export function describeFailures(failures: readonly ServerFailure[]): string {
-  const one = ({ hostPort, reason, proxyHostPort }: ServerFailure): string =>
-    proxyHostPort === undefined ? `${hostPort} ${reason}` : `${hostPort} ${reason} (proxy ${proxyHostPort})`
-  return failures.map(one).join(', ') || 'no server'
-}
-
 export type ServersOutcome<T> =
   | {
       readonly kind: 'done'

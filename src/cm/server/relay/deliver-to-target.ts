@@ -1,11 +1,7 @@
 import { CmProtocolError } from '../../client/cm-protocol-error.ts'
 import type { CmSession, StoreCommand } from '../../client/cm-session.ts'
-import {
-  describeFailures,
-  type ServerAttempt,
-  type ServerFailure,
-  withServers,
-} from '../../client/with-servers.ts'
+import { describeFailures } from '../../client/describe-failures.ts'
+import { type ServerAttempt, type ServerFailure, withServers } from '../../client/with-servers.ts'
 import { parseTransport } from '../../transport.ts'
 import { RELAY_LIMITS } from './limits.ts'
 import type { Delivery, ProxiedBlockToSend } from './queue-port.ts'

@@ -3,12 +3,8 @@ import { anyAddress } from '../../../net/address-guard.ts'
 import { CmProtocolError } from '../../client/cm-protocol-error.ts'
 import type { CmSession, StoreReply } from '../../client/cm-session.ts'
 import type { CmClientEnvironment } from '../../client/connect-cm-server.ts'
-import {
-  describeFailures,
-  type ServerAttempt,
-  type ServerFailure,
-  withServers,
-} from '../../client/with-servers.ts'
+import { describeFailures } from '../../client/describe-failures.ts'
+import { type ServerAttempt, type ServerFailure, withServers } from '../../client/with-servers.ts'
 import type { ServerAddress } from '../../transport.ts'
 import { RELAY_LIMITS } from './limits.ts'
 import type { ReplicaEntry } from './queue-port.ts'

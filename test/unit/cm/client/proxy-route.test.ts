@@ -3,8 +3,9 @@ import {
   type CmNetworkSettings,
   createCmClientEnvironment,
 } from '../../../../src/cm/client/client-environment.ts'
+import { describeFailures } from '../../../../src/cm/client/describe-failures.ts'
 import { preferredNetwork, proxyCredentials, routeTo } from '../../../../src/cm/client/proxy-route.ts'
-import { describeFailures, type ServersRequest, withServers } from '../../../../src/cm/client/with-servers.ts'
+import { type ServersRequest, withServers } from '../../../../src/cm/client/with-servers.ts'
 import { anyAddress, publicAddressesExcept } from '../../../../src/net/address-guard.ts'
 import {
   MemoryCertificates,
@@ -126,14 +127,16 @@ describe('withServers through a proxy', () => {
     const gone = await startSocksServer({})
     await gone.close()
     const skipped = await withServers(request({}, 'abcdefgh.i2p'), async () => ({ kind: 'done', value: 0 }))
-    expect(describeFailures(skipped.failures)).toBe('abcdefgh.i2p:8081 no-proxy')
+    expect(describeFailures(skipped.failures)).toBe(
+      'abcdefgh.i2p:8081 is reached through a proxy only: set cm.torProxy for .onion, cm.i2pProxy for .i2p',
+    )
     const down = await withServers(
       request({ socksProxy: `127.0.0.1:${gone.port}` }, 'cm.example.org'),
       async () => ({ kind: 'done', value: 0 }),
     )
     expect(down.kind).toBe('all-failed')
     expect(describeFailures(down.failures)).toBe(
-      `cm.example.org:8081 proxy-down (proxy 127.0.0.1:${gone.port})`,
+      `cm.example.org:8081 is not asked: the proxy is down (proxy 127.0.0.1:${gone.port})`,
     )
   })
 
@@ -153,7 +156,7 @@ describe('withServers through a proxy', () => {
     expect(done.kind).toBe('done')
     const direct = { ...slow, judge: anyAddress, servers: [{ host: '127.0.0.1', port: server.port }] }
     const late = await withServers(direct, async () => ({ kind: 'done', value: 'in time' }))
-    expect(describeFailures(late.failures)).toBe(`127.0.0.1:${server.port} timeout`)
+    expect(describeFailures(late.failures)).toBe(`127.0.0.1:${server.port} did not answer in time`)
     await slow.environment.sessions?.close()
   })
 })

@@ -291,9 +291,9 @@ describe('STORE PROXY', () => {
     expect(await send('internal.example')).toBe('DONE')
     await relay.pass()
     expect(relay.store.relay.counts()).toMatchObject({ proxied: 1, failingTargets: 1 })
-    expect(relay.log.lines.filter(({ fields }) => /forbidden-address/.test(String(fields.why)))).toHaveLength(
-      1,
-    )
+    expect(
+      relay.log.lines.filter(({ fields }) => /cm\.privateServers/.test(String(fields.why))),
+    ).toHaveLength(1)
   })
 
   it('has room for so much, and for so much of one user', async () => {
