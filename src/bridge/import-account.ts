@@ -172,17 +172,18 @@ async function applySettings(
   notes: Notes,
 ): Promise<string | undefined> {
   const { accounts, clock, store } = options
-  const account = accountByLogin(store.read, address)
-  if (account === undefined) throw new Error('the account is gone')
   // First what was announced before, then what is: so both are in force for a while, as there.
-  const steps = [
-    ...(isNew ? [demandOf(account, config.previousMailboxCount, config.previousCostBits)] : []),
-    {
+  const steps: readonly ((account: Account) => Settings)[] = [
+    (account) => (isNew ? demandOf(account, config.previousMailboxCount, config.previousCostBits) : {}),
+    (account) => ({
       ...demandOf(account, config.mailboxCount, config.costBits),
       ...placesOf({ config, address, isNew }, clock.now(), notes),
-    },
+    }),
   ]
-  for (const step of steps) {
+  for (const settingsOf of steps) {
+    const account = accountByLogin(store.read, address)
+    if (account === undefined) throw new Error('the account is gone')
+    const step = settingsOf(account)
     if (Object.values(step).every((value) => value === undefined)) continue
     const outcome = await accounts.set({ account: address, ...step })
     if (outcome.kind === 'no-such-account') throw new Error('the account is gone')

@@ -136,6 +136,20 @@ describe('account import', () => {
     expect(stateOf(source)).toEqual(before)
   })
 
+  it('takes over that there were more mailboxes than a new account has', async () => {
+    const config = join(source, 'config.txt')
+    const text = readFileSync(config, 'utf8')
+    writeFileSync(
+      config,
+      text
+        .replace('Mailboxes: 0,1\n', 'Mailboxes: 0,1,2,3\n')
+        .replace('PrevMailboxes: 0,1,2,3', 'PrevMailboxes: 0,1,2,3,4,5,6,7'),
+    )
+    await importIt()
+    const shown = await json<Shown>('account', 'show', ADDRESS)
+    expect(shown.account.network).toMatchObject({ mailboxCount: 4, previous: { mailboxCount: 8 } })
+  })
+
   it('the second time changes nothing', async () => {
     await importIt()
     const dump = () => {
