@@ -20,11 +20,20 @@ const HOME_SETTINGS = [
   'imap.port=11143',
   'imap.tlsPort=11993',
   'poll.seconds=1',
+  // Everybody is on this machine, and example.org is nobody's.
+  'lookup.dns=false',
   'cmServer.enabled=true',
   `cmServer.listen=${CM_SERVER}`,
   `cmServer.authFile=${DIRECTORY}auth.txt`,
 ]
-const MALLORYS_SETTINGS = ['smtp.port=0', 'smtp.tlsPort=0', 'imap.port=0', 'imap.tlsPort=0', 'poll.seconds=1']
+const MALLORYS_SETTINGS = [
+  'smtp.port=0',
+  'smtp.tlsPort=0',
+  'imap.port=0',
+  'imap.tlsPort=0',
+  'poll.seconds=1',
+  'lookup.dns=false',
+]
 
 interface Role {
   readonly address: string
