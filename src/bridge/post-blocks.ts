@@ -54,6 +54,7 @@ export async function postBlocks(
         ? { kind: 'stopped' }
         : { kind: 'posted', hostPort: outcome.hostPort }
     }
+    if (pass.stage.signal.aborted) return { kind: 'stopped' }
     const via = route.kind === 'own-server' ? 'through the own server: ' : ''
     problems.push(`${via}${describeFailures(outcome.failures)}`)
   }
@@ -70,7 +71,8 @@ function postOver(
     route.kind === 'direct'
       ? namedServersRequest(context, route.servers, stage.accountId)
       : ownServersRequest(context, requireAccount(context, stage.accountId))
-  return withServers(request, (session) => postLeft(pass, { session, route, left }))
+  const { signal } = stage
+  return withServers({ ...request, signal }, (session) => postLeft(pass, { session, route, left }))
 }
 
 type Attempt = ServerAttempt<'posted' | 'stopped'>

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { duration } from '../../src/base/clock.ts'
 import { formatUtcTime } from '../../src/cm/utc-time.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { Posting, type RecordingServer, startRecordingServer } from '../support/posting.ts'
 
 /** Posting when servers fail (CM wire 8.2, 8.5): what the reference loses there, we do not. */
@@ -198,13 +199,33 @@ describe('an acknowledgment', () => {
     const alice = await start()
     const row = await alice.acknowledgment(targetOf(target))
     target.answers.push('FAILED', 'close')
-    for (const reason of ['refused', 'closed']) {
+    for (const reason of ['refused', 'hung up']) {
       const outcome = await alice.acknowledge(row)
       expect(outcome).toEqual({ kind: 'retry', reason: `${target.hostPort} ${reason}` })
     }
     alice.advance(3 * duration.day + 1)
     expect(await alice.acknowledge(row)).toEqual({ kind: 'moved', due: [] })
     expect(target.heard.filter((line) => line.startsWith('STORE'))).toHaveLength(2)
+  })
+
+  it('waits two minutes for all the servers its sender wrote down', async () => {
+    const asked = Promise.withResolvers<void>()
+    const release = Promise.withResolvers<void>()
+    const silent = await server(() => {
+      asked.resolve()
+      return release.promise
+    })
+    const alice = await start()
+    const row = await alice.acknowledgment(targetOf(silent))
+    const clock = new ManualClock(alice.nowMs)
+    const outcome = alice.acknowledge(row, clock)
+    await asked.promise
+    clock.advance(2 * duration.minute)
+    expect(await outcome).toMatchObject({
+      kind: 'retry',
+      reason: expect.stringContaining('no answer in time'),
+    })
+    release.resolve()
   })
 
   it('goes through the own server when its class of servers does', async () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Clock } from '../../src/base/clock.ts'
 import { Secret } from '../../src/base/secret.ts'
 import { createAccountAdministration } from '../../src/bridge/account-administration.ts'
 import { type BridgeContext, prepareBridgeDirectories } from '../../src/bridge/bridge-context.ts'
@@ -225,9 +226,9 @@ export class Posting {
     return this.#run(`om${outboundId}`, 'post', this.#stage)
   }
 
-  /** One pass for an acknowledgment. */
-  acknowledge(row: string): Promise<StageOutcome> {
-    return this.#run(row, 'acknowledge', createAcknowledgeStage(this.context))
+  /** One pass for an acknowledgment; `clock` counts the time of the pass. */
+  acknowledge(row: string, clock: Clock = this.context.clock): Promise<StageOutcome> {
+    return this.#run(row, 'acknowledge', createAcknowledgeStage({ ...this.context, clock }))
   }
 
   /** A message that came and was read: its acknowledgment is to be posted; returns the row. */

@@ -48,8 +48,9 @@ interface Asking {
  * question on, unlike the reference's. Undefined when one of them answered; else why none could be asked.
  */
 export async function askForKeys(request: ServersRequest, asking: Asking): Promise<string | undefined> {
-  const outcome = await withServers(request, async (session): Promise<ServerAttempt<void>> => {
-    if (asking.signal.aborted) return { kind: 'done', value: undefined }
+  const { signal } = asking
+  const outcome = await withServers({ ...request, signal }, async (session): Promise<ServerAttempt<void>> => {
+    if (signal.aborted) return { kind: 'done', value: undefined }
     const answer = await askSession(asking, session)
     if (answer === 'found') return { kind: 'done', value: undefined }
     return { kind: 'next', reason: answer === 'nothing' ? 'not-found' : 'refused' }

@@ -23,6 +23,8 @@ export interface ServersRequest {
   readonly login?: CmLogin
   /** Whose request it is, and in which role: streams through a proxy and kept sessions are never shared between two. */
   readonly isolation?: string
+  /** Once it is aborted no further server is tried; what goes on at one ends by its own time-outs. */
+  readonly signal?: AbortSignal
 }
 
 /** What a task says about one server: it is satisfied, or the next server should be asked too. */
@@ -68,6 +70,7 @@ export async function withServers<T>(
   const failures: ServerFailure[] = []
   const { servers, randomInt, environment } = request
   for (const server of orderServers(servers, randomInt, preferredNetwork(environment.proxies))) {
+    if (request.signal?.aborted === true) break
     const hostPort = encodeServerAddress(server)
     const attempt = await attemptServer(server, request, task)
     if (attempt.kind === 'done') return { kind: 'done', value: attempt.value, hostPort, failures }

@@ -187,6 +187,22 @@ describe('withServers', () => {
     expect(outcome).toMatchObject({ kind: 'all-failed', failures: [{ reason: 'forbidden-address' }] })
   })
 
+  it('goes to no further server once nobody waits any more', async () => {
+    const logs: string[][] = [[], []]
+    const ports = [await start(answering(logs[0]!, {})), await start(answering(logs[1]!, {}))]
+    const ended = new AbortController()
+    const outcome = await withServers(
+      { ...(await request(ports)), signal: ended.signal },
+      async (session) => {
+        ended.abort()
+        await session.getBlock(KEY)
+        return { kind: 'done', value: 1 }
+      },
+    )
+    expect(outcome).toMatchObject({ kind: 'all-failed', failures: [{ hostPort: `127.0.0.1:${ports[0]}` }] })
+    expect(logs[1]).toEqual([])
+  })
+
   it('passes our own faults on', async () => {
     const port = await start(answering([], {}))
     const outcome = withServers(await request([port]), async () => {
