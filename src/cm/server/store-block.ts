@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { parseAddressClaims } from '../address-claim.ts'
 import { blockType, decodeBlockText } from '../block-text.ts'
-import type { BlockRules, BlockVerdict } from '../block-verdict.ts'
+import { type BlockRules, type BlockVerdict, rejectedBlock } from '../block-verdict.ts'
 import { type BlockKey, type KeyId, keyAnnouncementKey } from '../ids.ts'
 import { judgeDataHeader } from '../judge-unsigned.ts'
 import { parseKeyAnnouncement } from '../key-announcement.ts'
 import type { CmServerContext, SessionUser, StoredNotice } from './context.ts'
 import {
+  type BlockType,
   type BlockUpload,
   type CmBlocks,
   type PayloadSink,
@@ -103,16 +104,34 @@ export async function withLargeText<Result>(
 
 async function storeText(text: string, target: StoreTarget, context: CmServerContext): Promise<Reply> {
   const { blocks, judge } = context
-  const rules = rulesOf(context)
+  const { key } = target
+  const type = blockType(text)
+  if (!mayBeOfPoster(type, target)) return noteRejection(rejectedBlock(type, key, 'user'), target, context)
   const verdict = await judge({
-    ...asked(target, rules),
+    ...asked(target, rulesOf(context)),
     text,
-    publicKeys: await knownKeys(text, blocks),
+    publicKeys: type === 'address-claim' ? await knownKeys(text, blocks) : {},
   })
   const upload = uploadOf(verdict, target, context)
   // A data block without payload is no block; only a `Data: n` line leads to one.
   if (upload === undefined || upload.type === 'data') return noteRejection(verdict, target, context)
   return noteOutcome(await blocks.store(upload), { upload, target }, context)
+}
+
+/**
+ * False for a signed block that nobody who is logged in as this user can post (CM wire 9.2): a stranger's key, which
+ * may be made to take its time, is not even read (S9).
+ */
+function mayBeOfPoster(type: BlockType | undefined, { key, user }: StoreTarget): boolean {
+  const keyId = user?.keyId
+  switch (type) {
+    case 'key-announcement':
+      return keyId !== undefined && keyAnnouncementKey(keyId) === key
+    case 'address-claim':
+      return keyId !== undefined
+    default:
+      return true
+  }
 }
 
 async function storeSmallData(
@@ -175,7 +194,6 @@ function asked({ key, user }: StoreTarget, rules: BlockRules) {
 
 /** Certificates of claimants whose announcement lies here, so that their claims are verified (CM wire S7). */
 async function knownKeys(text: string, blocks: CmBlocks): Promise<Record<KeyId, string>> {
-  if (blockType(text) !== 'address-claim') return {}
   const claimants = (parseAddressClaims(text) ?? []).map((record) =>
     record.kind === 'signed' ? record.claim.keyId : undefined,
   )

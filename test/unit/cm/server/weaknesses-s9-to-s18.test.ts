@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { duration } from '../../../../src/base/clock.ts'
 import { DEFAULT_MAX_AGES } from '../../../../src/cm/block-verdict.ts'
-import { type BlockKey, mailboxHash, parseBlockKey } from '../../../../src/cm/ids.ts'
+import { type BlockKey, keyAnnouncementKey, mailboxHash, parseBlockKey } from '../../../../src/cm/ids.ts'
 import { AddressQuotas } from '../../../../src/cm/server/address-quotas.ts'
 import type { CmServerContext } from '../../../../src/cm/server/context.ts'
 import { serveCmConnection } from '../../../../src/cm/server/session.ts'
@@ -46,6 +46,33 @@ describe('S9: exhaustion', () => {
     client.send(`STORE SERVER ${'0'.repeat(40)}\r\nType: data\r\nData: 99999999999\r\n`)
     expect(await client.closed()).toBe('')
     expect(readdirSync(join(on.directory, 'payloads'))).toEqual([])
+  })
+
+  it("S9: a signed block that cannot be its poster's costs no thread", async () => {
+    let judged = 0
+    const on = await startPeopleServer({
+      context: (own) => ({
+        ...own,
+        judge: (block) => {
+          judged += 1
+          return own.judge(block)
+        },
+      }),
+    })
+    const [alice, stranger] = [await asAlice(on), await plainClient(on)]
+    const announcement = 'Type: key-announcement\n'
+    for (const [client, key] of [
+      [stranger, ALICE],
+      [alice, BOB],
+    ] as const) {
+      expect(await send(client, upload(textBlock(keyAnnouncementKey(key), announcement)))).toBe('DONE')
+    }
+    const claim = textBlock('0'.repeat(40) as BlockKey, 'Type: address-claim\n')
+    expect(await send(stranger, upload(claim))).toBe('DONE')
+    expect(judged).toBe(0)
+    expect(await send(alice, upload(textBlock(keyAnnouncementKey(ALICE), announcement)))).toBe('DONE')
+    expect(await send(alice, upload(claim))).toBe('DONE')
+    expect(judged).toBe(2)
   })
 
   it('S9: one network takes no more than its places; others are served', async () => {
