@@ -154,9 +154,17 @@ function decidedContact(
   return contact
 }
 
+/** Characters of what was typed that are repeated; an address and a fingerprint fit. */
+const MAX_SHOWN = 100
+
 function notAContact(text: string): string {
-  const what = parseFingerprint(text) === undefined ? text : `the key ${text}`
-  return `${what} is no contact yet; "cmbridge contact lookup ADDRESS" finds keys`
+  if (parseFingerprint(text) !== undefined) {
+    return `the key ${text} is no contact yet; "cmbridge contact lookup ADDRESS" finds keys`
+  }
+  const shown = JSON.stringify(text.slice(0, MAX_SHOWN))
+  return text.includes('@')
+    ? `${shown} is no contact yet; "cmbridge contact lookup ADDRESS" finds keys`
+    : `${shown} is no fingerprint: give all 40 digits; "cmbridge contact list" shows them`
 }
 
 async function refresh(context: RivalContext, account: Account, text: string): Promise<RefreshOutcome> {

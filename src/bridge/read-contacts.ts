@@ -26,6 +26,8 @@ export interface ContactView {
     readonly userId: string
     /** It is the account's own key. */
     readonly isOwn: boolean
+    /** Its owner compared the fingerprint: mail to the plain address goes to it (`bindAddress`). */
+    readonly isVerified: boolean
   }[]
   readonly firstSeenMs: number
   readonly fetchedMs: number
@@ -58,9 +60,12 @@ function rivalsOf(
 ): ContactView['rivals'] {
   const others = contactsOf(read, account.id, address)
     .filter((other) => other.keyId !== keyId && other.trust !== 'blocked')
-    .map((other) => ({ address, keyId: other.keyId, userId: other.userId, isOwn: false }))
+    .map(({ keyId: otherId, userId, trust }) => {
+      return { address, keyId: otherId, userId, isOwn: false, isVerified: trust === 'verified' }
+    })
   const isOwn = isSameAddress(address, account.address) && keyId !== account.keyId
-  return isOwn ? [...others, { address, keyId: account.keyId, userId: 'your own key', isOwn }] : others
+  if (!isOwn) return others
+  return [...others, { address, keyId: account.keyId, userId: 'your own key', isOwn, isVerified: false }]
 }
 
 /** A fingerprint as people write it: 40 hex digits, with blanks and colons between them. */

@@ -54,7 +54,7 @@ function adviceLines({ trust, keyId, rivals }: ContactView): string[] {
         compare,
         verify,
         ...blockLines(rivals),
-        `            until then mail to the plain address is refused; "Name ${keyId}" <ADDRESS> reaches this key`,
+        `            ${plainAddressWords(rivals)}; "Name ${keyId}" <ADDRESS> reaches this key`,
       ]
     case 'blocked':
       return [`what to do  nothing; to take it back: cmbridge contact unblock ${keyId}`]
@@ -65,9 +65,15 @@ function adviceLines({ trust, keyId, rivals }: ContactView): string[] {
   }
 }
 
-/** The account's own key is a rival like any other, and nothing to block. */
+function plainAddressWords(rivals: ContactView['rivals']): string {
+  return rivals.some(({ isVerified }) => isVerified)
+    ? 'mail to the plain address goes to the other key, which you verified'
+    : 'until then mail to the plain address is refused'
+}
+
+/** The account's own key is a rival like any other, and nothing to block; one that was compared is not wrong. */
 function blockLines(rivals: ContactView['rivals']): string[] {
-  const strangers = rivals.filter(({ isOwn }) => !isOwn).map(({ keyId }) => keyId)
+  const strangers = rivals.filter(({ isOwn, isVerified }) => !isOwn && !isVerified).map(({ keyId }) => keyId)
   if (strangers.length === 0) return []
   return [
     '            or, if another is wrong:',

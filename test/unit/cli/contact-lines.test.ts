@@ -32,13 +32,24 @@ describe('a contact for people', () => {
   })
 
   it('names every rival and what to do about it, but not to block one’s own key', () => {
-    const rival = { address: 'bob@example.net', keyId: EVE, userId: 'Bob', isOwn: false }
+    const rival = { address: 'bob@example.net', keyId: EVE, userId: 'Bob', isOwn: false, isVerified: false }
     const text = contactLines(contact({ trust: 'collision', rivals: [rival] })).join('\n')
     expect(text).toContain('collision   bob@example.net is claimed by another key too:')
     expect(text).toContain(`cmbridge contact block ${EVE}`)
     const own = { ...rival, isOwn: true }
     const ofOwn = contactLines(contact({ trust: 'collision', rivals: [own] })).join('\n')
     expect(ofOwn).not.toContain('contact block')
+  })
+
+  it('says where mail to the plain address goes: nowhere, or to the rival that was verified', () => {
+    const rival = { address: 'bob@example.net', keyId: EVE, userId: 'Bob', isOwn: false, isVerified: false }
+    const open = contactLines(contact({ trust: 'collision', rivals: [rival] })).join('\n')
+    expect(open).toContain('mail to the plain address is refused')
+    const settled = { ...rival, isVerified: true }
+    const text = contactLines(contact({ trust: 'collision', rivals: [settled] })).join('\n')
+    expect(text).toContain('mail to the plain address goes to the other key, which you verified')
+    expect(text).not.toContain('is refused')
+    expect(text).not.toContain('contact block')
   })
 
   it('says whose domain vouched, and since when', () => {
