@@ -101,6 +101,11 @@ export function serversOfTransport(transport: string): ServerAddress[] {
   return parsed?.kind === 'servers' ? [...parsed.servers] : []
 }
 
+/** True when the account can log in at its servers: they take blocks to pass on from nobody else (CM wire 8.5). */
+export function hasLogin({ read }: Pick<CmContext['store'], 'read'>, accountId: AccountId): boolean {
+  return loadAuthKey(read, accountId) !== undefined
+}
+
 /** A request to the account's own servers, logged in when it has an auth key. */
 export function ownServersRequest(context: CmContext, account: Account): ServersRequest {
   const authKey = loadAuthKey(context.store.read, account.id)

@@ -13,7 +13,7 @@ import type {
   SubmissionSession,
   SubmissionTransaction,
 } from '../smtp/port.ts'
-import { type Account, loadAuthKey } from '../store/account-queries.ts'
+import type { Account } from '../store/account-queries.ts'
 import type { ContactRecord } from '../store/contact-operations.ts'
 import { addressesOfKey, contactByKeyId } from '../store/contact-queries.ts'
 import { DiskFullError } from '../store/errors.ts'
@@ -22,6 +22,7 @@ import type { SpooledMessage } from '../store/spool.ts'
 import type { SubmittedRecipient } from '../store/submission-operations.ts'
 import type { DueWork } from '../store/work-rows.ts'
 import type { Authenticator } from './authenticator.ts'
+import { hasLogin } from './bridge-context.ts'
 import { type ChoiceContext, chooseKeys, unknownPins } from './choose-keys.ts'
 import { clientCopies } from './client-copies.ts'
 import { type KeyLookup, RCPT_SOURCE_MS } from './key-lookup.ts'
@@ -212,7 +213,7 @@ class Transaction implements SubmissionTransaction {
       returnContent: command.returnContent,
       envelopeId: command.envelopeId,
       releaseMs,
-      beginsMs: workBeginsMs(releaseMs, hasLogin(store.read, account.id), options.clock.now()),
+      beginsMs: workBeginsMs(releaseMs, hasLogin(store, account.id), options.clock.now()),
       recipients,
       contacts: [...this.#recipients.flatMap((recipient) => recipient.found), ...this.#pinned],
       ...clientCopies(store.read, account.id, messageIdOf(idValue)),
@@ -226,11 +227,6 @@ class Transaction implements SubmissionTransaction {
 interface Decided {
   readonly recipients: readonly SubmittedRecipient[]
   readonly releaseMs: number | null
-}
-
-/** Its servers take blocks to pass on from who logs in (CM wire 8.5). */
-function hasLogin(read: Store['read'], accountId: Account['id']): boolean {
-  return loadAuthKey(read, accountId) !== undefined
 }
 
 /** Equal for the same set of recipients in any order (case S03). */

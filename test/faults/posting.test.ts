@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { duration } from '../../src/base/clock.ts'
+import type { KeyLookup } from '../../src/bridge/key-lookup.ts'
+import type { KeyId } from '../../src/cm/ids.ts'
 import { formatUtcTime } from '../../src/cm/utc-time.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { Posting, type RecordingServer, startRecordingServer } from '../support/posting.ts'
@@ -256,6 +258,29 @@ describe('a message with a time', () => {
       expect(block).toMatch(new RegExp(`^STORE PROXY [0-9a-f]{40} AFTER ${after}\\|Post-To: server=`))
     expect(stored.join()).not.toMatch(/embargo/i)
     expect(alice.recipients(id)).toMatchObject([{ state: 'posted', posted_ms: releaseMs }])
+  })
+
+  it('does not wait for a recipient without a key until its time has come', async () => {
+    const alice = await start()
+    const id = await alice.submitted(2, alice.nowMs + 2 * duration.day)
+    const found = {
+      ...{
+        keyId: '7'.repeat(40) as KeyId,
+        userId: 'Bob <bob0@example.net>',
+        addresses: ['bob0@example.net'],
+      },
+      ...{ announcement: '', announcedMs: alice.nowMs },
+    }
+    const lookup: KeyLookup = {
+      byAddress: async (_, address) =>
+        address === 'bob0@example.net'
+          ? { kind: 'answered', found: [found], unusable: [], dropped: [] }
+          : { kind: 'unreachable', reason: 'no answer', found: [], unusable: [], dropped: [] },
+      byKeyId: () => Promise.reject(new Error('not asked')),
+    }
+    expect(await alice.resolve(id, lookup)).toMatchObject({ kind: 'moved', due: [{ stage: 'resolve' }] })
+    alice.advance(10 * duration.minute)
+    expect(await alice.resolve(id, lookup)).toMatchObject({ kind: 'moved', due: [{ stage: 'encode' }] })
   })
 
   it('is held here when the own server does not keep it, and posted when its time has come', async () => {

@@ -5,9 +5,11 @@ import type { Clock } from '../../src/base/clock.ts'
 import { Secret } from '../../src/base/secret.ts'
 import { createAccountAdministration } from '../../src/bridge/account-administration.ts'
 import { type BridgeContext, prepareBridgeDirectories } from '../../src/bridge/bridge-context.ts'
+import type { KeyLookup } from '../../src/bridge/key-lookup.ts'
 import { silentLog } from '../../src/bridge/log.ts'
 import { createAcknowledgeStage } from '../../src/bridge/stages/acknowledge.ts'
 import { createPostStage } from '../../src/bridge/stages/post.ts'
+import { createResolveStage } from '../../src/bridge/stages/resolve.ts'
 import type { Stage, StageOutcome } from '../../src/bridge/worker.ts'
 import { createCmClientEnvironment } from '../../src/cm/client/client-environment.ts'
 import type { Network } from '../../src/cm/client/server-list.ts'
@@ -165,7 +167,7 @@ export class Posting {
   /** A message that is encoded: one data block for each target, and an announcement for the recipient there. */
   async encoded(targets: readonly string[], releaseMs: number | null = null): Promise<number> {
     const { store, context } = this
-    const accepted = await this.#submit(targets.length, releaseMs)
+    const accepted = await this.submitted(targets.length, releaseMs)
     const row = `om${accepted}`
     const recipients = store.read.all<{ id: number }>(
       'SELECT id FROM outbound_recipients WHERE outbound_id = ? ORDER BY id',
@@ -219,6 +221,11 @@ export class Posting {
       ],
     })
     return accepted
+  }
+
+  /** One look for the keys of a message. */
+  resolve(outboundId: number, lookup: KeyLookup): Promise<StageOutcome> {
+    return this.#run(`om${outboundId}`, 'resolve', createResolveStage({ ...this.context, lookup }))
   }
 
   /** One pass of the stage, as the worker runs it. */
@@ -320,7 +327,8 @@ export class Posting {
     return lease
   }
 
-  async #submit(recipientCount: number, releaseMs: number | null): Promise<number> {
+  /** A message that was accepted for bob0@example.net and so on. */
+  async submitted(recipientCount: number, releaseMs: number | null = null): Promise<number> {
     const { store } = this
     const accountId = this.alice.id
     const outcome = await store.write('acceptSubmission', {

@@ -8,10 +8,11 @@ import {
   outboundMessage,
   outboundRecipients,
 } from '../../store/outbound-queries.ts'
-import type { BridgeContext } from '../bridge-context.ts'
+import { type BridgeContext, hasLogin } from '../bridge-context.ts'
 import { inParallel } from '../in-parallel.ts'
 import type { UnusableKey } from '../key-lookup.ts'
 import { recordOutcome } from '../lookup/record-outcome.ts'
+import { workBeginsMs } from '../release-time.ts'
 import { reportDelay } from '../report-delay.ts'
 import { GIVE_UP_AFTER_MS, retryDelayMs } from '../retry-delay.ts'
 import { shownAddress } from '../shown-address.ts'
@@ -37,7 +38,7 @@ export function createResolveStage(context: BridgeContext): Stage {
     const outboundId = Number(lease.row.slice(2))
     const message = outboundMessage(context.store.read, outboundId)
     if (message === undefined) return { kind: 'lease-lost' }
-    const ageMs = context.clock.now() - message.dueMs
+    const workedMs = context.clock.now() - beganMs(context, message)
     const open = outboundRecipients(context.store.read, outboundId).filter(
       ({ state, copyId }) => state === 'unresolved' || (state === 'resolved' && copyId === null),
     )
@@ -50,16 +51,22 @@ export function createResolveStage(context: BridgeContext): Stage {
       lease,
       outboundId,
       resolutions,
-      encodeNow: ageMs >= SPLIT_AFTER_MS,
-      retryDelayMs: nextTryMs(ageMs, retryDelayMs(failures, context.random())),
+      encodeNow: workedMs >= SPLIT_AFTER_MS,
+      retryDelayMs: nextTryMs(workedMs, retryDelayMs(failures, context.random())),
     })
     return outcome.kind === 'ok' ? { kind: 'moved', due: outcome.due } : outcome
   }
 }
 
 /** The try that splits the message comes when it is due, however far the others are apart by then. */
-function nextTryMs(ageMs: number, delayMs: number): number {
-  return ageMs < SPLIT_AFTER_MS ? Math.min(delayMs, SPLIT_AFTER_MS - ageMs) : delayMs
+function nextTryMs(workedMs: number, delayMs: number): number {
+  return workedMs < SPLIT_AFTER_MS ? Math.min(delayMs, SPLIT_AFTER_MS - workedMs) : delayMs
+}
+
+/** A message with a time goes to the own server before it: whoever has a key by then must not wait for the others. */
+function beganMs({ store }: Pick<BridgeContext, 'store'>, message: OutboundMessage): number {
+  const { accountId, releaseMs, acceptedMs } = message
+  return workBeginsMs(releaseMs, hasLogin(store, accountId), acceptedMs)
 }
 
 /** Undefined: not known yet, tried again. */
