@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { duration } from '../base/clock.ts'
 import type { KeyId } from '../cm/ids.ts'
@@ -50,6 +51,8 @@ async function openLevel(
   const { account, workDir } = given
   const { zip, forwardedOriginal } = given.opened
   if (forwardedOriginal === undefined || depth > MAX_FORWARD_DEPTH) return undefined
+  // A small message was opened without it.
+  await mkdir(workDir, { recursive: true, mode: 0o700 })
   const containerPath = join(workDir, `forwarded-${depth}.bin`)
   const opened = await context.pool.run(
     'openForwardedOriginal',

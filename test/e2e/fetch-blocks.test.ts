@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { duration } from '../../src/base/clock.ts'
 import { dataProofInput, encodeDataBlockHeader } from '../../src/cm/data-block.ts'
@@ -68,6 +69,22 @@ describe('data blocks', () => {
     await stages.poll()
     expect(await fetch()).toMatchObject(MOVED)
     expect(fetched()).toEqual([0, 1, 2])
+  })
+
+  it('of a small message that cannot be opened at once lie on the disk before it is decoded', async () => {
+    const server = await stages.startServer()
+    await stages.addAlice(server)
+    const blocks = KEYS.slice(0, 1)
+    const given = { mailbox: '0', bits: 24, nowMs: stages.nowMs, blocks }
+    const { key, text } = announcementFor(stages.alice, given)
+    await upload(server, [`STORE SERVER ${key}`, ...text.trimEnd().split('\n')])
+    await postData(server, 0)
+    await stages.poll()
+    expect(await fetch()).toMatchObject(MOVED)
+    expect(inbound()).toMatchObject({ state: 'fetched' })
+    expect(fetched()).toEqual([0])
+    const path = `${stages.store.directory}/inbound/${inbound()?.id}/block-0`
+    expect(await readFile(path)).toEqual(PAYLOADS[0])
   })
 
   it('come from the server the account left', async () => {

@@ -6,7 +6,7 @@ import type { Secret } from '../../base/secret.ts'
 import { acknowledgmentProofInput, encodeAcknowledgment } from '../../cm/acknowledgment.ts'
 import { acknowledgmentId, type BlockKey } from '../../cm/ids.ts'
 import { parseKeyAnnouncement } from '../../cm/key-announcement.ts'
-import type { OpenOutcome } from '../../cm/message/decode-message.ts'
+import type { MessageOwner, OpenOutcome } from '../../cm/message/decode-message.ts'
 import { type MessageAnnouncement, parseMessageAnnouncements } from '../../cm/message-announcement.ts'
 import { PROOF_OF_WORK_FLOORS } from '../../cm/proof-of-work.ts'
 import { encodeTransport } from '../../cm/transport.ts'
@@ -18,13 +18,13 @@ import { type InboundMessage, inboundMessage } from '../../store/inbound-queries
 import type { NoticeDraft } from '../../store/report-operations.ts'
 import { type BridgeContext, removeDirectory, requireAccount } from '../bridge-context.ts'
 import { mustWaitForOthers, readSyncedRecords, type SyncedRecords } from '../folder-sync.ts'
+import { inboundBlockPath, inboundDirectory } from '../inbound-files.ts'
 import { collisionNotices, unreadableNotice } from '../inbound-notices.ts'
 import { type JudgedInbound, judgeInbound } from '../judge-inbound.ts'
 import { renderInbound } from '../render-inbound.ts'
 import { keepContainer } from '../signed-forward.ts'
 import { renderSentCopies } from '../synced-sent.ts'
-import type { Stage, StageContext } from '../worker.ts'
-import { inboundBlockPath, inboundDirectory } from './fetch.ts'
+import type { Stage, StageContext, StageOutcome } from '../worker.ts'
 
 /** How long a message waits for its sender's key before it is shown as unverified: its body cannot change later (design 8.4). */
 const HOLD_MS = 10 * duration.minute
@@ -52,6 +52,41 @@ export function createDecodeStage(context: BridgeContext): Stage {
       await removeDirectory(workDir)
     }
   }
+}
+
+/**
+ * Opens and delivers a small message that is not on the disk yet. Undefined when it cannot end here: it is to wait, is to
+ * be put aside, or something went wrong that the decode stage will meet again and say.
+ */
+export async function decodeAtOnce(
+  context: BridgeContext,
+  stage: StageContext,
+  { message, ciphertext }: { readonly message: InboundMessage; readonly ciphertext: Uint8Array },
+): Promise<StageOutcome | undefined> {
+  const account = requireAccount(context, stage.accountId)
+  const secretKeys = loadSecretKeys(context.store.read, stage.accountId)
+  const workDir = join(inboundDirectory(context, message.id), 'work')
+  const decoding = { context, stage, message, account, secretKeys, workDir }
+  try {
+    const opened = await context.pool.run(
+      'openInMemory',
+      { ciphertext, messageHash: announcementOf(message).messageHash, owner: ownerOf(decoding) },
+      { signal: stage.signal },
+    )
+    if (opened?.kind !== 'opened') return undefined
+    const judged = await judgeInbound(context, { message, account, opened })
+    if (judged.kind === 'sender-unknown' || waitMs(context, judged.heldUntilMs) > 0) return undefined
+    if (judged.judged.disposition.place === 'hidden') return undefined
+    return await deliver(decoding, judged.judged)
+  } catch (cause) {
+    if (stage.signal.aborted) throw cause
+    context.log.debug({ row: stage.lease.row, cause }, 'a message could not be opened at once')
+    return undefined
+  }
+}
+
+function waitMs({ clock }: BridgeContext, heldUntilMs: number | undefined): number {
+  return heldUntilMs === undefined ? 0 : heldUntilMs - clock.now()
 }
 
 interface Decoding {
@@ -88,8 +123,8 @@ async function decode(decoding: Decoding): ReturnType<Stage> {
       await context.store.write('holdInbound', { inboundId: message.id, holdUntilMs })
       return { kind: 'retry', reason: judged.reason, delayMs: ASK_AGAIN_MS }
     }
-  } else if (judged.heldUntilMs !== undefined) {
-    const delayMs = judged.heldUntilMs - context.clock.now()
+  } else {
+    const delayMs = waitMs(context, judged.heldUntilMs)
     if (delayMs > 0) return { kind: 'retry', reason: 'signed ahead of our clock', delayMs }
   }
   return deliver(decoding, judged.judged)
@@ -106,7 +141,7 @@ async function refetch({ context, stage, message }: Decoding, keys: readonly Blo
 type DamagedBlocks = { readonly kind: 'damaged-blocks'; readonly keys: readonly BlockKey[] }
 
 async function openMessage(decoding: Decoding): Promise<OpenOutcome | DamagedBlocks> {
-  const { context, stage, message, account, workDir } = decoding
+  const { context, stage, message, workDir } = decoding
   const { messageHash } = announcementOf(message)
   const ciphertextPath = join(workDir, 'message.pgp')
   const files = message.blocks.map(({ key, position }) => ({
@@ -123,8 +158,12 @@ async function openMessage(decoding: Decoding): Promise<OpenOutcome | DamagedBlo
   )
   if (joined.kind === 'damaged-block') return { kind: 'damaged-blocks', keys: [joined.key] }
   if (joined.kind === 'failed') return { kind: 'unreadable', reason: joined.reason }
-  const owner = { keyId: account.keyId, secretKeys: decoding.secretKeys.map((key) => key.reveal()) }
+  const owner = ownerOf(decoding)
   return context.pool.run('openCiphertext', { ciphertextPath, workDir, owner }, options)
+}
+
+function ownerOf({ account, secretKeys }: Decoding): MessageOwner {
+  return { keyId: account.keyId, secretKeys: secretKeys.map((key) => key.reveal()) }
 }
 
 function announcementOf(message: InboundMessage): MessageAnnouncement {

@@ -1,58 +1,65 @@
 import { existsSync } from 'node:fs'
-import { mkdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { stat } from 'node:fs/promises'
 import { duration } from '../../base/clock.ts'
-import { MAX_SERVER_PAYLOAD_BYTES } from '../../cm/block-text.ts'
 import { MAX_CIPHERTEXT_BYTES } from '../../cm/message/block-file.ts'
-import { requireDiskRoom } from '../../store/blob-store.ts'
+import { MAX_IN_MEMORY_BYTES } from '../../cm/message/byte-source.ts'
 import { type InboundBlock, type InboundMessage, inboundMessage } from '../../store/inbound-queries.ts'
 import { MAIL_PLACES, placeRequest } from '../account-places.ts'
 import { askServers, type Question } from '../ask-servers.ts'
 import { type BridgeContext, removeDirectory, requireAccount } from '../bridge-context.ts'
+import {
+  inboundBlockPath,
+  inboundDirectory,
+  prepareInboundFile,
+  writeInboundBlock,
+} from '../inbound-files.ts'
 import type { Stage, StageContext } from '../worker.ts'
+import { decodeAtOnce } from './decode.ts'
 
 /** Servers keep blocks for ten days (CM wire 2.2): after that what is missing cannot come any more. */
 const GIVE_UP_AFTER_MS = 11 * duration.day
 
-/** The directory of an inbound message's data blocks. */
-export function inboundDirectory(context: Pick<BridgeContext, 'directories'>, inboundId: number): string {
-  return join(context.directories.inbound, String(inboundId))
-}
-
-/** The file of one data block: its payload alone. */
-export function inboundBlockPath(
-  context: Pick<BridgeContext, 'directories'>,
-  inboundId: number,
-  position: number,
-): string {
-  return join(inboundDirectory(context, inboundId), `block-${position}`)
-}
-
-/** Fetches the data blocks that are missing; what was fetched stays, also over restarts and servers (design 8.2). */
+/**
+ * Fetches the data blocks that are missing; what was fetched stays, also over restarts and servers (design 8.2). A small
+ * message of one block is opened and delivered at once, without a file: until that is committed its server has it. What
+ * must wait or cannot be read is put on the disk like the others.
+ */
 export function createFetchStage(context: BridgeContext): Stage {
   return async (stage) => {
     const inboundId = Number(stage.lease.row.slice(2))
     const message = inboundMessage(context.store.read, inboundId)
     if (message === undefined) return { kind: 'lease-lost' }
-    await mkdir(inboundDirectory(context, inboundId), { recursive: true, mode: 0o700 })
-    const missing = message.blocks.filter(({ isFetched }) => !isFetched)
-    const problem = missing.length === 0 ? undefined : await fetchBlocks(context, stage, { message, missing })
-    if (problem === TOO_LARGE) return expire(context, stage, { inboundId, reason: 'larger than any message' })
-    if (problem === undefined) {
-      const due = await context.store.write('finishFetch', {
-        lease: stage.lease,
-        accountId: stage.accountId,
-        inboundId,
-      })
-      return due.length === 0 ? { kind: 'lease-lost' } : { kind: 'moved', due }
+    const fetched = await fetchMissing(context, stage, message)
+    if (fetched instanceof Uint8Array) {
+      const outcome = await decodeAtOnce(context, stage, { message, ciphertext: fetched })
+      if (outcome !== undefined) return outcome
+      await writeInboundBlock(context, inboundId, { position: 0, payload: fetched })
+      return finish(context, stage, inboundId)
     }
-    if (context.clock.now() - message.seenMs < GIVE_UP_AFTER_MS) return { kind: 'retry', reason: problem }
+    if (fetched === 'all') return finish(context, stage, inboundId)
+    if (fetched === 'too-large')
+      return expire(context, stage, { inboundId, reason: 'larger than any message' })
+    const reason = fetched.problem
+    if (context.clock.now() - message.seenMs < GIVE_UP_AFTER_MS) return { kind: 'retry', reason }
     return expire(context, stage, { inboundId, reason: 'data blocks never came' })
   }
 }
 
-/** More blocks than a message can have: one block may be named thousands of times and fill the disk. */
-const TOO_LARGE = Symbol('too large')
+/** All blocks lie here: the message is decoded next. */
+async function finish(context: BridgeContext, stage: StageContext, inboundId: number): ReturnType<Stage> {
+  const { lease, accountId } = stage
+  const due = await context.store.write('finishFetch', { lease, accountId, inboundId })
+  return due.length === 0 ? { kind: 'lease-lost' } : { kind: 'moved', due }
+}
+
+type Fetched =
+  /** They lie in their files. */
+  | 'all'
+  /** The payload of a message of one small block, not on the disk. */
+  | Uint8Array
+  /** More blocks than a message can have: one block may be named thousands of times and fill the disk. */
+  | 'too-large'
+  | { readonly problem: string }
 
 async function expire(
   context: BridgeContext,
@@ -80,31 +87,31 @@ interface Fetching {
   readonly message: InboundMessage
   /** Octets that lie here. */
   bytes: number
+  /** The payload of a message of one small block: it is not on the disk. */
+  held: Uint8Array | undefined
 }
 
-/** Undefined when all are there; else why not. Asked are the own servers, then those the account left (CM wire 8.6). */
-async function fetchBlocks(
+/** Asks the own servers, then those the account left (CM wire 8.6). */
+async function fetchMissing(
   context: BridgeContext,
   stage: StageContext,
-  given: { readonly message: InboundMessage; readonly missing: readonly InboundBlock[] },
-): Promise<string | typeof TOO_LARGE | undefined> {
+  message: InboundMessage,
+): Promise<Fetched> {
+  const left = new Set(message.blocks.filter(({ isFetched }) => !isFetched))
   const account = requireAccount(context, stage.accountId)
-  const fetching: Fetching = {
-    stage,
-    message: given.message,
-    bytes: await fetchedBytes(context, given.message),
-  }
-  const left = new Set(given.missing)
+  const bytes = await fetchedBytes(context, message)
+  const fetching: Fetching = { stage, message, bytes, held: undefined }
   const complaints: string[] = []
   for (const place of MAIL_PLACES) {
     const request = placeRequest(context, account, place)
     if (request === undefined || left.size === 0) continue
     const questions = [...left].map((block) => blockQuestion(context, fetching, { block, left }))
     const { complaint } = await askServers(request, questions)
-    if (fetching.bytes > MAX_CIPHERTEXT_BYTES) return TOO_LARGE
+    if (fetching.bytes > MAX_CIPHERTEXT_BYTES) return 'too-large'
     complaints.push(...(complaint === undefined ? [] : [complaint]))
   }
-  return left.size === 0 ? undefined : complaints.join('; ') || 'no server'
+  if (left.size > 0) return { problem: complaints.join('; ') || 'no server' }
+  return fetching.held ?? 'all'
 }
 
 /** A block that is not what it should be ends its connection and nothing else: the others are asked for all the same. */
@@ -115,13 +122,15 @@ function blockQuestion(
 ): Question {
   const { stage, message } = fetching
   const { key, position } = block
+  const heldBytes = message.blocks.length === 1 ? MAX_IN_MEMORY_BYTES : 0
   return {
     name: `block ${position}`,
     async ask(session) {
       if (stage.signal.aborted || fetching.bytes > MAX_CIPHERTEXT_BYTES) return 'stop'
-      await requireDiskRoom(context.directories.inbound, MAX_SERVER_PAYLOAD_BYTES)
-      const reply = await session.getData(key, inboundBlockPath(context, message.id, position))
+      const file = () => prepareInboundFile(context, message.id, position)
+      const reply = await session.getData(key, { heldBytes, file })
       if (reply.kind !== 'data') return reply.kind === 'refused' ? 'refused' : 'missing'
+      fetching.held = reply.payload
       const { lease } = stage
       // The last one is marked with the end of the fetch: one commit for a message of one block, which most are.
       const held =

@@ -9,6 +9,7 @@ import { CmProtocolError } from './cm-protocol-error.ts'
 import type { CmDialogue } from './dialogue.ts'
 import {
   type DataOutcome,
+  type DataSink,
   type GetOutcome,
   type Refused,
   readDataReply,
@@ -128,11 +129,12 @@ export class CmSession {
   }
 
   /**
-   * The data block under the key: its payload goes to the file `sinkPath` (made anew, durable at the end), is at most
-   * 8 MiB and hashes to the key. When anything is wrong the file is removed again.
+   * The data block under the key: its payload goes to the sink's file (made anew, durable at the end), is at most 8 MiB
+   * and hashes to the key. When anything is wrong the file is removed again. A path alone is a sink that holds nothing.
    */
-  getData(key: BlockKey, sinkPath: string): Promise<DataOutcome> {
-    return this.#exchange(`GET SERVER ${key}`, (dialogue) => readDataReply(dialogue, { key, sinkPath }))
+  getData(key: BlockKey, sink: DataSink | string): Promise<DataOutcome> {
+    const target = typeof sink === 'string' ? { heldBytes: 0, file: async () => sink } : sink
+    return this.#exchange(`GET SERVER ${key}`, (dialogue) => readDataReply(dialogue, key, target))
   }
 
   /** Posts a text block (LF lines, no EndBlock). Throws a plain error for text that would not survive the wire. */

@@ -32,6 +32,8 @@ export type DataOutcome =
       /** Header lines with LF, `Data: n` last. */
       readonly headerText: string
       readonly payloadBytes: number
+      /** The payload, when no file was made. */
+      readonly payload?: Uint8Array
     }
   | { readonly kind: 'not-found' }
   | { readonly kind: 'not-yet' }
@@ -53,10 +55,19 @@ export function readTextReply(dialogue: CmDialogue): Promise<GetOutcome> {
   })
 }
 
-/** Reads the reply to a GET of a data block: streams the payload to the file and checks length and hash. */
+/** Where a payload goes. */
+export interface DataSink {
+  /** Payloads of so many octets at most come back in the outcome, and no file is made. */
+  readonly heldBytes: number
+  /** Asked for a path before a file is made. */
+  readonly file: () => Promise<string>
+}
+
+/** Reads the reply to a GET of a data block: streams the payload to its sink and checks length and hash. */
 export async function readDataReply(
   dialogue: CmDialogue,
-  target: { readonly key: BlockKey; readonly sinkPath: string },
+  key: BlockKey,
+  sink: DataSink,
 ): Promise<DataOutcome> {
   const head = await dialogue.within(dialogue.timeouts.wholeReplyMs, () =>
     readHead(dialogue, { maxBytes: MAX_HEADER_TEXT_BYTES, maxLines: MAX_REPLY_LINES }),
@@ -67,15 +78,19 @@ export async function readDataReply(
   if (end.kind !== 'data-line' || blockType(headerText) !== 'data') throw new CmProtocolError('wrong-type')
   if (end.payloadBytes > MAX_SERVER_PAYLOAD_BYTES) throw new CmProtocolError('reply-too-large')
   const wholeMs = dialogue.timeouts.replyMs + payloadTimeMs(end.payloadBytes)
-  await spool(target.sinkPath, async (file) => {
-    const sha1 = await dialogue.within(wholeMs, () => readPayload(dialogue, file))
-    if (sha1 !== target.key) throw new CmProtocolError('wrong-hash')
-  })
-  return {
-    kind: 'data',
-    headerText: `${headerText}Data: ${end.payloadBytes}\n`,
-    payloadBytes: end.payloadBytes,
+  const { payloadBytes } = end
+  const read = async (write: (bytes: Uint8Array) => Promise<void>): Promise<void> => {
+    const sha1 = await dialogue.within(wholeMs, () => readPayload(dialogue, write))
+    if (sha1 !== key) throw new CmProtocolError('wrong-hash')
   }
+  const outcome = { kind: 'data', headerText: `${headerText}Data: ${payloadBytes}\n`, payloadBytes } as const
+  if (payloadBytes <= sink.heldBytes) {
+    const held: Uint8Array[] = []
+    await read(async (bytes) => void held.push(Uint8Array.from(bytes)))
+    return { ...outcome, payload: new Uint8Array(Buffer.concat(held)) }
+  }
+  await spool(await sink.file(), (file) => read((bytes) => file.writeFile(bytes)))
+  return outcome
 }
 
 type Head =
@@ -120,14 +135,17 @@ function singleLine(line: string): Exclude<Head, { kind: 'lines' }> | undefined 
 }
 
 /** Writes the payload as it comes; returns its SHA-1 in hex. */
-async function readPayload(dialogue: CmDialogue, file: FileHandle): Promise<string> {
+async function readPayload(
+  dialogue: CmDialogue,
+  write: (bytes: Uint8Array) => Promise<void>,
+): Promise<string> {
   const hash = createHash('sha1')
   for (;;) {
     const frame = await dialogue.frame()
     if (frame.kind === 'payload-end') return hash.digest('hex')
     if (frame.kind !== 'payload') throw new CmProtocolError('malformed-reply')
     hash.update(frame.bytes)
-    await file.writeFile(frame.bytes)
+    await write(frame.bytes)
   }
 }
 

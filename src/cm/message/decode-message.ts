@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AcknowledgmentId, KeyId } from '../ids.ts'
+import type { AcknowledgmentId, KeyId, MessageHash } from '../ids.ts'
 import { signatureIssuers } from '../openpgp/detached-signatures.ts'
 import {
   type AckContent,
@@ -137,7 +137,7 @@ export async function openCiphertext(given: {
   const { size } = await stat(given.ciphertextPath)
   if (size <= MAX_IN_MEMORY_BYTES) {
     const ciphertext = await readFile(given.ciphertextPath)
-    const opened = await openInMemory({ ciphertext, owner: given.owner })
+    const opened = await openSmall(ciphertext, given.owner)
     // Else from file to file, which says why not, and has room for what unpacks to much more.
     if (opened !== undefined) return opened
   }
@@ -150,14 +150,21 @@ export async function openCiphertext(given: {
   return openContainer({ containerPath, owner: given.owner })
 }
 
-/** Decrypts and opens a small message; undefined when it cannot be decrypted, or not in a small room. */
-export async function openInMemory({
-  ciphertext,
-  owner,
-}: {
+/**
+ * Decrypts and opens a small message that is in memory. Undefined when it is not what was announced, cannot be
+ * decrypted, or takes more room.
+ */
+export async function openInMemory(given: {
   readonly ciphertext: Uint8Array
+  readonly messageHash: MessageHash
   readonly owner: MessageOwner
 }): Promise<OpenOutcome | undefined> {
+  const { ciphertext, messageHash, owner } = given
+  const isAsAnnounced = createHash('sha1').update(ciphertext).digest('hex') === messageHash
+  return isAsAnnounced ? openSmall(ciphertext, owner) : undefined
+}
+
+async function openSmall(ciphertext: Uint8Array, owner: MessageOwner): Promise<OpenOutcome | undefined> {
   const { secretKeys } = owner
   const bytes = await decryptBytes(ciphertext, { secretKeys, maxBytes: MAX_IN_MEMORY_BYTES })
   return bytes === undefined ? undefined : openSource({ bytes }, owner)

@@ -8,7 +8,7 @@ import { verifyKeyAnnouncement } from '../judge-signed.ts'
 import { reassembleCiphertext } from '../message/block-file.ts'
 import { buildMessage } from '../message/build-message.ts'
 import { verifyDetachedFile } from '../message/crypto-files.ts'
-import { openCiphertext, openContainer } from '../message/decode-message.ts'
+import { openCiphertext, openContainer, openInMemory } from '../message/decode-message.ts'
 import { openForwardedOriginal } from '../message/forwarded-original.ts'
 import { parseCertificate } from '../openpgp/certificates.ts'
 import type { ProofOfWorkStrength } from '../proof-of-work.ts'
@@ -65,6 +65,7 @@ export const TASKS = {
   openCiphertext,
   openContainer,
   openForwardedOriginal,
+  openInMemory,
   reassembleCiphertext,
   verifyDetachedFile,
 } as const

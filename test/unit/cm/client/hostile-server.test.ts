@@ -231,6 +231,24 @@ describe('a reply to GET of a data block', () => {
     session.close()
   })
 
+  it('is held when it is small enough for that, checked all the same', async () => {
+    const file = async (): Promise<string> => join(directory, 'held')
+    const reply = `${DATA_HEADER}Data: ${PAYLOAD.length}\r\n`
+    const held = await connectToAnswer(`${reply}${PAYLOAD}`)
+    expect(await held.getData(PAYLOAD_KEY, { heldBytes: 25, file })).toMatchObject({
+      payloadBytes: 25,
+      payload: new Uint8Array(PAYLOAD),
+    })
+    held.close()
+    const other = await connectToAnswer(`${reply}first block of ciphertexT`)
+    expect(await codeOf(other.getData(PAYLOAD_KEY, { heldBytes: 25, file }))).toBe('wrong-hash')
+    expect(existsSync(await file())).toBe(false)
+    const larger = await connectToAnswer(`${reply}${PAYLOAD}`)
+    expect(await larger.getData(PAYLOAD_KEY, { heldBytes: 24, file })).not.toHaveProperty('payload')
+    expect(await readFile(await file())).toEqual(PAYLOAD)
+    larger.close()
+  })
+
   it.each([
     ['another payload', `${DATA_HEADER}Data: 25\r\nfirst block of ciphertexT`, 'wrong-hash'],
     ['too short a length', `${DATA_HEADER}Data: 24\r\n${PAYLOAD}`, 'wrong-hash'],
