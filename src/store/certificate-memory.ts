@@ -19,12 +19,30 @@ export type AcceptCertificateOutcome =
 const SELECT_CHANGED = `SELECT changed_sha256 AS sha256, changed_description AS description, changed_seen_ms AS firstSeenMs
   FROM server_certificates WHERE host_port = ?`
 
+/** Servers of strangers that are remembered: whoever writes to us names sixteen, on as many ports as they like. */
+const MAX_STRANGERS = 2000
+
+/** `host:port` of every server an account logs in at: what is remembered of these goes with the owner's word only. */
+const ACCOUNT_SERVERS = ['servers', 'old_servers', 'publish_servers']
+  .map((column) => `SELECT lower(value) FROM accounts, json_each(accounts.${column})`)
+  .join(' UNION ')
+
+/** Forgets the strangers that were seen first; without LOGIN a change there is reported to nobody. */
+function forgetStrangers(tx: WriteTransaction): void {
+  tx.sql(
+    `DELETE FROM server_certificates WHERE host_port IN
+       (SELECT host_port FROM server_certificates WHERE host_port NOT IN (${ACCOUNT_SERVERS})
+        ORDER BY first_seen_ms DESC, host_port LIMIT -1 OFFSET ?)`,
+  ).run(MAX_STRANGERS)
+}
+
 export const certificateOperations = {
   /** First sight only: an existing record is left alone. */
   rememberCertificate(tx: WriteTransaction, { hostPort, certificate }: CertificateArgs): void {
     tx.sql(
       'INSERT OR IGNORE INTO server_certificates (host_port, sha256, description, first_seen_ms) VALUES (?, ?, ?, ?)',
     ).run(hostPort, certificate.sha256, certificate.description, certificate.firstSeenMs)
+    forgetStrangers(tx)
   },
 
   /** Keeps the changed certificate beside the record; true when it was not known yet (one notice per change). */

@@ -21,7 +21,7 @@ import {
 import { createCertificateMemory, listServerCertificates } from '../../src/store/certificate-memory.ts'
 import type { Store } from '../../src/store/open-store.ts'
 import { append, select } from '../contract/account-mail-session.ts'
-import { createTempDirectory, createTestClock, openTestStore } from '../support/store.ts'
+import { createTempDirectory, createTestClock, insertTestAccount, openTestStore } from '../support/store.ts'
 
 let directory: Awaited<ReturnType<typeof createTempDirectory>>
 let store: Store
@@ -212,6 +212,22 @@ describe('remembered certificates', () => {
     await memory.replace('h:1', certificate('cc'))
     expect(await memory.recall('h:1')).toEqual(certificate('cc'))
     expect(changes).toEqual(['reported bb', 'reported cc', 'replaced cc'])
+  })
+
+  it('of strangers are forgotten when they become too many, those of account servers never', async () => {
+    await insertTestAccount(store, 'dave@example.org', ['CM.example.org:8081'])
+    const memory = createCertificateMemory({ store })
+    await memory.remember('cm.example.org:8081', certificate('aa'))
+    const strangers = Array.from({ length: 2001 }, (_, index) => `stranger.example:${10_000 + index}`)
+    await Promise.all(
+      strangers.map((hostPort, index) =>
+        memory.remember(hostPort, { ...certificate('bb'), firstSeenMs: 5000 + index }),
+      ),
+    )
+    expect(listServerCertificates(store.read)).toHaveLength(2001)
+    expect(await memory.recall('cm.example.org:8081')).toEqual(certificate('aa'))
+    expect(await memory.recall(strangers[0] ?? '')).toBeUndefined()
+    expect(await memory.recall(strangers[2000] ?? '')).toBeDefined()
   })
 
   it('change when the owner accepts, and only then', async () => {
