@@ -8,6 +8,7 @@ import { sourceChunks } from '../cm/message/byte-source.ts'
 import type { OpenedMessage } from '../cm/message/decode-message.ts'
 import type { ForwardedContent } from '../cm/message/encode-message.ts'
 import { firstValue, splitHeader } from '../mail/header.ts'
+import { messageIdOf } from '../mail/message-id.ts'
 import type { BodyPart } from '../mail/message-index.ts'
 import type { AccountId } from '../store/ids.ts'
 import { signedContainerBlob } from '../store/inbound-queries.ts'
@@ -111,13 +112,19 @@ export async function findSignedForward(
   await mkdir(given.workDirectory, { recursive: true, mode: 0o700 })
   const containerPath = join(given.workDirectory, 'forwarded.bin')
   await pipeline(bytes, createWriteStream(containerPath, { mode: 0o600 }))
-  const content = await toContent(context, { ...given, id: kept.id, containerPath })
+  const content = await toContent(context, { ...given, attached: kept, containerPath })
   return content === undefined ? undefined : { content, part: kept.part }
 }
 
-interface Kept {
-  readonly part: BodyPart
+/** An attached message as its header says. */
+interface Attached {
   readonly id: AnnouncementId
+  /** Its Message-ID. */
+  readonly messageId: string | null
+}
+
+interface Kept extends Attached {
+  readonly part: BodyPart
   readonly blobId: Uint8Array
 }
 
@@ -128,9 +135,9 @@ async function findKept(
   source: MessageSource,
 ): Promise<Kept | undefined> {
   for (const part of attachedMessages(source.index.structure)) {
-    const id = await messageIdOf(source, part)
-    const blobId = id === undefined ? undefined : signedContainerBlob(store.read, accountId, id)
-    if (id !== undefined && blobId !== undefined) return { part, id, blobId }
+    const attached = await readAttached(source, part)
+    const blobId = attached && signedContainerBlob(store.read, accountId, attached.id)
+    if (attached !== undefined && blobId !== undefined) return { ...attached, part, blobId }
   }
   return undefined
 }
@@ -141,17 +148,17 @@ function attachedMessages(part: BodyPart): BodyPart[] {
   return part.kind === 'multipart' ? part.parts.flatMap(attachedMessages) : []
 }
 
-/** `X-CM-Message-Id` of an attached message: the announcement id we gave it. */
-async function messageIdOf(source: MessageSource, part: BodyPart): Promise<AnnouncementId | undefined> {
+/** Reads `X-CM-Message-Id` of an attached message, the announcement id we gave it. */
+async function readAttached(source: MessageSource, part: BodyPart): Promise<Attached | undefined> {
   if (part.kind !== 'message') return undefined
   const { start, end } = part.message.header
   const pieces: Uint8Array[] = []
   const range = { start, end: Math.min(end, start + MAX_HEADER_BYTES) }
   for await (const piece of source.openRange(range)) pieces.push(piece)
-  const id = firstValue(splitHeader(Buffer.concat(pieces)), 'x-cm-message-id')
-    ?.trim()
-    .toLowerCase()
-  return id !== undefined && /^[0-9a-f]{40}$/.test(id) ? (id as AnnouncementId) : undefined
+  const fields = splitHeader(Buffer.concat(pieces))
+  const id = firstValue(fields, 'x-cm-message-id')?.trim().toLowerCase()
+  if (id === undefined || !/^[0-9a-f]{40}$/.test(id)) return undefined
+  return { id: id as AnnouncementId, messageId: messageIdOf(firstValue(fields, 'message-id') ?? null) }
 }
 
 async function toContent(
@@ -159,12 +166,17 @@ async function toContent(
   {
     account,
     workDirectory,
-    id,
+    attached,
     containerPath,
-  }: Given & { readonly id: AnnouncementId; readonly containerPath: string },
+  }: Given & { readonly attached: Attached; readonly containerPath: string },
 ): Promise<ForwardedContent | undefined> {
+  const { id } = attached
   const opened = await context.pool.run('openContainer', { containerPath }, { timeLimitMs: OPEN_TIME_MS })
   if (opened.kind !== 'opened') return undefined
+  if (!isOf(opened, attached)) {
+    context.log.warn({ announcementId: id }, 'an attached message says that it is another one')
+    return undefined
+  }
   if (await tellsOfOthers(context, { opened, owner: account.keyId, workDirectory })) {
     context.log.info({ announcementId: id }, 'a message with blind copies is forwarded without its signature')
     return undefined
@@ -175,6 +187,15 @@ async function toContent(
     createWriteStream(path, { mode: 0o600 }),
   )
   return { id, zip: { path, size: (await stat(path)).size }, signature: opened.signature }
+}
+
+/**
+ * Announcement ids are known at servers, and anybody can write one into a message they send us: with it they would have
+ * us pass on another message than the one that is seen. MessageUniqueId is known to those alone who can read it.
+ */
+function isOf({ header }: OpenedMessage, { messageId }: Attached): boolean {
+  const { messageUniqueId } = header
+  return messageUniqueId !== undefined && messageId === `<${messageUniqueId}@cm.invalid>`
 }
 
 function namesBlindCopies({ header }: OpenedMessage, owner: KeyId): boolean {

@@ -101,6 +101,15 @@ describe.skipIf(!hasProgram('redis-server'))('a signed forward', () => {
     expect([...entries.keys()].filter((name) => name.endsWith('.ZIP'))).toEqual([])
   })
 
+  it('is not made of a message whose number stands in another one', async () => {
+    const { announcementId } = await dora.send({ to: 'alice', subject: 'For alice', text: 'A secret.\n' })
+    await arrives('alice', 'For alice')
+    const bait = `From: eve@example.net\r\nMessage-ID: <1@example.net>\r\nX-CM-Message-Id: ${announcementId}\r\n\r\nHello.\r\n`
+    const { entries } = await forward(Buffer.from(bait), 'Fwd: bait', { 'X-CM-Forward': 'signed' })
+    expect([...entries.keys()]).toContain('_original.eml')
+    expect([...entries.keys()].filter((name) => name.endsWith('.ZIP'))).toEqual([])
+  })
+
   it('whose original was changed, or is somebody else’s, says so beside it and not above', async () => {
     const changed = await dora.container({ subject: 'Changed', bodyText: 'Signed once.\n' })
     const zip = 'bytes' in changed.zip ? Buffer.from(changed.zip.bytes) : Buffer.alloc(0)
