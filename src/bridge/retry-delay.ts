@@ -4,6 +4,8 @@ import { duration } from '../base/clock.ts'
 export const DELAY_REPORT_AFTER_MS = 4 * duration.hour
 /** Then it is reported as failed. */
 export const GIVE_UP_AFTER_MS = 3 * duration.day
+/** But not before that many tries in a row, some two hours: a computer that slept for four days has not tried. */
+const GIVE_UP_TRIES = 12
 
 const FIRST_RETRY_MS = 10 * duration.second
 /** The longest distance between two tries (design 7.9). */
@@ -18,6 +20,11 @@ const JITTER = 0.2
 export function retryDelayMs(failures: number, random: number): number {
   const base = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 20), MAX_RETRY_MS)
   return Math.round(base * (1 - JITTER + 2 * JITTER * random))
+}
+
+/** True when servers that do not answer are given up; `failures` in a row before this one. */
+export function isGivenUp(ageMs: number, failures: number): boolean {
+  return ageMs >= GIVE_UP_AFTER_MS && failures >= GIVE_UP_TRIES
 }
 
 /** A regular distance with the same jitter (polls). */

@@ -136,13 +136,15 @@ describe('posting', () => {
     expect(renewed[0]).toContain('ciphertext')
   })
 
-  it('fails the recipient after three days', async () => {
+  it('fails the recipient after three days of trying, not of sleeping', async () => {
     const target = await server()
     const alice = await start()
     const id = await alice.encoded([targetOf(target)])
     alice.advance(3 * duration.day)
-    target.answers.push('FAILED')
-    await alice.post(id)
+    target.answers.push('FAILED', 'FAILED')
+    expect(await alice.post(id, 11)).toMatchObject({ kind: 'retry' })
+    expect(alice.recipients(id)).toMatchObject([{ state: 'resolved' }])
+    expect(await alice.post(id, 12)).toMatchObject({ kind: 'moved' })
     expect(alice.recipients(id)).toMatchObject([{ state: 'failed', status_code: '4.4.1' }])
   })
 

@@ -225,17 +225,25 @@ export class Posting {
 
   /** One look for the keys of a message. */
   resolve(outboundId: number, lookup: KeyLookup): Promise<StageOutcome> {
-    return this.#run(`om${outboundId}`, 'resolve', createResolveStage({ ...this.context, lookup }))
+    return this.#run(`om${outboundId}`, {
+      stageName: 'resolve',
+      stage: createResolveStage({ ...this.context, lookup }),
+      failures: 0,
+    })
   }
 
   /** One pass of the stage, as the worker runs it. */
-  post(outboundId: number): Promise<StageOutcome> {
-    return this.#run(`om${outboundId}`, 'post', this.#stage)
+  post(outboundId: number, failures = 0): Promise<StageOutcome> {
+    return this.#run(`om${outboundId}`, { stageName: 'post', stage: this.#stage, failures })
   }
 
   /** One pass for an acknowledgment; `clock` counts the time of the pass. */
   acknowledge(row: string, clock: Clock = this.context.clock): Promise<StageOutcome> {
-    return this.#run(row, 'acknowledge', createAcknowledgeStage({ ...this.context, clock }))
+    return this.#run(row, {
+      stageName: 'acknowledge',
+      stage: createAcknowledgeStage({ ...this.context, clock }),
+      failures: 0,
+    })
   }
 
   /** A message that came and was read: its acknowledgment is to be posted; returns the row. */
@@ -285,10 +293,13 @@ export class Posting {
     return outcome.kind === 'lease-lost' ? '' : (outcome.due[0]?.row ?? '')
   }
 
-  async #run(row: string, stageName: string, stage: Stage): Promise<StageOutcome> {
+  async #run(
+    row: string,
+    { stageName, stage, failures }: { stageName: string; stage: Stage; failures: number },
+  ): Promise<StageOutcome> {
     const lease = await this.#claim(row, stageName)
     const { signal } = new AbortController()
-    const outcome = await stage({ lease, accountId: this.alice.id, failures: 0, signal })
+    const outcome = await stage({ lease, accountId: this.alice.id, failures, signal })
     if (outcome.kind === 'retry') {
       await this.store.write('retryWork', { lease, error: outcome.reason, delayMs: outcome.delayMs ?? 0 })
     }

@@ -11,7 +11,7 @@ import { inParallel, KeyedLimit } from '../in-parallel.ts'
 import { markPosted, type PostPass, postBlocks } from '../post-blocks.ts'
 import { postRoutes } from '../post-routes.ts'
 import { reportDelay } from '../report-delay.ts'
-import { GIVE_UP_AFTER_MS, retryDelayMs } from '../retry-delay.ts'
+import { isGivenUp, retryDelayMs } from '../retry-delay.ts'
 import { wakeWaiting } from '../wake-waiting.ts'
 import type { Stage, StageOutcome } from '../worker.ts'
 
@@ -78,7 +78,7 @@ function byTarget(blocks: readonly UnpostedBlock[]): Map<string, UnpostedBlock[]
 async function finish(pass: PostPass, message: OutboundMessage, posted: Posted): Promise<StageOutcome> {
   const { context, stage } = pass
   const { problems, answering } = posted
-  const gaveUp = context.clock.now() - message.dueMs >= GIVE_UP_AFTER_MS
+  const gaveUp = isGivenUp(context.clock.now() - message.dueMs, stage.failures)
   if (problems.length > 0) await reportDelay(context, message)
   const delayMs = retryDelayMs(stage.failures, context.random())
   const outcome = await context.store.write('finishPost', {

@@ -14,7 +14,7 @@ import type { UnusableKey } from '../key-lookup.ts'
 import { recordOutcome } from '../lookup/record-outcome.ts'
 import { workBeginsMs } from '../release-time.ts'
 import { reportDelay } from '../report-delay.ts'
-import { GIVE_UP_AFTER_MS, retryDelayMs } from '../retry-delay.ts'
+import { isGivenUp, retryDelayMs } from '../retry-delay.ts'
 import { shownAddress } from '../shown-address.ts'
 import { timed } from '../timed.ts'
 import { bindAddress, contactsOf } from '../trust.ts'
@@ -43,7 +43,7 @@ export function createResolveStage(context: BridgeContext): Stage {
       ({ state, copyId }) => state === 'unresolved' || (state === 'resolved' && copyId === null),
     )
     const looked = await inParallel(open, SIDE_BY_SIDE, (recipient) =>
-      resolveRecipient(context, message, recipient),
+      resolveRecipient(context, { message, recipient, failures }),
     )
     const resolutions = looked.filter((resolution) => resolution !== undefined)
     await reportDelay(context, message)
@@ -72,15 +72,21 @@ function beganMs({ store }: Pick<BridgeContext, 'store'>, message: OutboundMessa
 /** Undefined: not known yet, tried again. */
 async function resolveRecipient(
   context: BridgeContext,
-  message: OutboundMessage,
-  recipient: OutboundRecipient,
+  {
+    message,
+    recipient,
+    failures,
+  }: {
+    readonly message: OutboundMessage
+    readonly recipient: OutboundRecipient
+    readonly failures: number
+  },
 ): Promise<RecipientResolution | undefined> {
-  const gaveUp = context.clock.now() - message.dueMs >= GIVE_UP_AFTER_MS
   const looked = recipient.pinned
     ? await refreshPinned(context, message, recipient)
     : await lookUpAddress(context, message, recipient)
   if (looked.kind !== 'unreachable') return looked.resolution
-  if (!gaveUp) return undefined
+  if (!isGivenUp(context.clock.now() - message.dueMs, failures)) return undefined
   const diagnostic = `no server could be asked for the key of ${recipient.address}: ${looked.reason}`
   return { recipientId: recipient.id, kind: 'failed', statusCode: '4.4.3', diagnostic }
 }
