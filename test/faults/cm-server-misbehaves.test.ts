@@ -25,7 +25,7 @@ describe.skipIf(!hasProgram('redis-server'))('a bridge whose CM server misbehave
 
   it.each([
     ['garbage', ['poll', 'post'], '', 'Sent while it talked nonsense'],
-    ['silent', ['poll'], 'timeout', 'Sent while it hung'],
+    ['silent', ['poll'], 'did not answer in time', 'Sent while it hung'],
   ] as const)(
     '(%s) shows it in its status, takes mail and delivers it later',
     async (mode, stages, reason, subject) => {
