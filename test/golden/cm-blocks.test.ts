@@ -189,7 +189,8 @@ describe('SINCE as the reference filtered it', () => {
     await blocks.store({ type: 'message-announcement', key, records })
     const user = { userId: announcement.recipient!, keyId: announcement.recipient }
     let answer = ''
-    await answerGet(blocks, { key, user, since }, async (bytes) => {
+    const log = { debug: () => undefined, error: () => expect.unreachable() }
+    await answerGet({ blocks, log }, { key, user, since }, async (bytes) => {
       answer += Buffer.from(bytes).toString()
     })
     // The reference raises when the last line has no LF; we answer as if it had one. Our order is that of the dates.

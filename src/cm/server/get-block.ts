@@ -2,8 +2,8 @@ import { encodeBlockLines, encodeLine } from '../framer.ts'
 import type { BlockKey } from '../ids.ts'
 import { mailboxOwner } from '../message-announcement.ts'
 import { parseUtcTime } from '../utc-time.ts'
-import type { SessionUser } from './context.ts'
-import { type BlockType, type CmBlocks, type FoundBlock, RECORD_SEPARATORS } from './port.ts'
+import type { CmServerContext, SessionUser } from './context.ts'
+import { type BlockType, type FoundBlock, RECORD_SEPARATORS } from './port.ts'
 
 export interface GetRequest {
   readonly key: BlockKey
@@ -21,7 +21,11 @@ const WRITE_BYTES = 32 * 1024
 const MAIL_TYPES: ReadonlySet<BlockType> = new Set(['message-announcement', 'acknowledgment', 'data'])
 
 /** Answers GET SERVER: the block, or NOT FOUND, which is also what a user without the right to read hears (CM wire 7.5). */
-export async function answerGet(blocks: CmBlocks, request: GetRequest, write: Write): Promise<void> {
+export async function answerGet(
+  { blocks, log }: Pick<CmServerContext, 'blocks' | 'log'>,
+  request: GetRequest,
+  write: Write,
+): Promise<void> {
   // A date that does not exist filters nothing: a client gets more than it asked for, never less.
   const sinceMs = request.since === undefined ? undefined : parseUtcTime(request.since)
   const block = await blocks.find(request.key, {
@@ -30,7 +34,7 @@ export async function answerGet(blocks: CmBlocks, request: GetRequest, write: Wr
   })
   const isAnswered =
     block !== undefined &&
-    (block.type === 'data' ? await writeData(block, request, write) : await writeText(block, write))
+    (block.type === 'data' ? await writeData(block, { request, log }, write) : await writeText(block, write))
   if (!isAnswered) await write(encodeLine('NOT FOUND'))
 }
 
@@ -55,16 +59,27 @@ async function writeText(block: FoundBlock, write: Write): Promise<boolean> {
   return !isFirst
 }
 
-/** As `writeText`. */
-async function writeData(block: FoundBlock, { key }: GetRequest, write: Write): Promise<boolean> {
+/** As `writeText`; also false when the payload's file is gone: one lost block must not keep a client from the others. */
+async function writeData(
+  block: FoundBlock,
+  { request: { key }, log }: { readonly request: GetRequest; readonly log: CmServerContext['log'] },
+  write: Write,
+): Promise<boolean> {
   for await (const header of block.records()) {
     let head: Uint8Array = encodeBlockLines(header)
     let sent = 0
-    for await (const chunk of block.payload()) {
-      sent += chunk.length
-      await write(head.length === 0 ? chunk : Buffer.concat([head, chunk]))
-      head = Buffer.alloc(0)
+    try {
+      for await (const chunk of block.payload()) {
+        sent += chunk.length
+        await write(head.length === 0 ? chunk : Buffer.concat([head, chunk]))
+        head = Buffer.alloc(0)
+      }
+    } catch (cause) {
+      if (sent > 0) throw cause
+      log.error({ cause }, 'a payload cannot be read')
     }
+    // Pruned meanwhile, or lost.
+    if (sent === 0) return false
     // The header has promised n octets; with another number the client would take the next reply for payload.
     if (sent !== block.payloadBytes) throw new Error(`payload of ${key} has ${sent} octets on the disk`)
     return true

@@ -144,7 +144,7 @@ class CmServerSession {
         return this.#write(Buffer.from(`PONG${parts.text ?? ''}\r\n`, 'latin1'))
       case 'get-server': {
         const request = { key: keyOf(parts), user: this.#user, since: parts.since }
-        return answerGet(this.#context.blocks, request, (bytes) => this.#write(bytes))
+        return answerGet(this.#context, request, (bytes) => this.#write(bytes))
       }
       // There is no DHT node: nothing is found in it.
       case 'get-entangled':
