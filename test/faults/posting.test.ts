@@ -187,6 +187,29 @@ describe('posting through the own server', () => {
     expect([...one.heard, ...other.heard].filter((line) => line.startsWith('LOGIN'))).toHaveLength(3)
   })
 
+  it('takes no more than four of its connections', async () => {
+    let [now, most] = [0, 0]
+    const own = await server(async () => {
+      now += 1
+      most = Math.max(most, now)
+      // As long as a few commits take, so that others come meanwhile if they may.
+      for (let turn = 0; turn < 5; turn += 1) await posting?.store.write('wakeWork', { row: 'none' })
+      now -= 1
+    })
+    const alice = await start({ ownServers: [own.hostPort], postByProxy: ['direct'] })
+    const targets = (first: number) => [0, 1, 2].map((index) => `server=203.0.113.${first + index}:8081`)
+    const ids = [
+      await alice.encoded(targets(1)),
+      await alice.encoded(targets(4)),
+      await alice.encoded(targets(7)),
+    ]
+    for (const outcome of await Promise.all(ids.map((id) => alice.post(id)))) {
+      expect(outcome).toMatchObject({ kind: 'moved' })
+    }
+    expect(most).toBeGreaterThan(1)
+    expect(most).toBeLessThanOrEqual(4)
+  })
+
   it('is only for the classes it was asked for', async () => {
     const [own, target] = [await server(), await server()]
     const alice = await start({ ownServers: [own.hostPort], postByProxy: ['tor', 'i2p'] })

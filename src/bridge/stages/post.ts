@@ -9,7 +9,7 @@ import {
 import type { BridgeContext } from '../bridge-context.ts'
 import { inParallel, KeyedLimit } from '../in-parallel.ts'
 import { markPosted, type PostPass, postBlocks } from '../post-blocks.ts'
-import { postRoutes } from '../post-routes.ts'
+import { type PostRules, postRoutes } from '../post-routes.ts'
 import { reportDelay } from '../report-delay.ts'
 import { isGivenUp, retryDelayMs } from '../retry-delay.ts'
 import { wakeWaiting } from '../wake-waiting.ts'
@@ -17,8 +17,8 @@ import type { Stage, StageOutcome } from '../worker.ts'
 
 /** Targets of one message that are posted to side by side: one that does not answer must not hold up the others. */
 const PARALLEL_TARGETS = 4
-/** Messages posted to one target side by side: the reference has 20 connections for everybody (CM wire 7.1). */
-const PARALLEL_PER_TARGET = 4
+/** Connections to one list of servers side by side: the reference has 20 for everybody (CM wire 7.1). */
+const PARALLEL_PER_PLACE = 4
 
 /**
  * Posts what is left of a message, per target: its data blocks, then its announcements (design 4). Posting a block
@@ -26,7 +26,7 @@ const PARALLEL_PER_TARGET = 4
  * before that time (`STORE PROXY … AFTER`); what did not get there in time is posted as usual.
  */
 export function createPostStage(context: BridgeContext): Stage {
-  const limit = new KeyedLimit(PARALLEL_PER_TARGET)
+  const limit = new KeyedLimit(PARALLEL_PER_PLACE)
   return async (stage) => {
     const outboundId = Number(stage.lease.row.slice(2))
     const message = outboundMessage(context.store.read, outboundId)
@@ -55,9 +55,9 @@ async function postAll(
   const { context } = pass
   const targets = [...byTarget(unpostedBlocks(context.store.read, message.id))]
   const outcomes = await inParallel(targets, PARALLEL_TARGETS, ([target, blocks]) =>
-    limit.run(target, async () => {
-      const rules = { byProxy: context.postByProxy, releaseMs: message.releaseMs, nowMs: context.clock.now() }
-      return { target, outcome: await postBlocks(pass, blocks, postRoutes(target, rules)) }
+    limit.run(placeOf(pass, message, target), async () => {
+      const routes = postRoutes(target, rulesOf(context, message))
+      return { target, outcome: await postBlocks(pass, blocks, routes) }
     }),
   )
   if (outcomes.some(({ outcome }) => outcome.kind === 'stopped')) return 'stopped'
@@ -67,6 +67,16 @@ async function postAll(
     ),
     answering: outcomes.flatMap(({ outcome }) => (outcome.kind === 'posted' ? [outcome.hostPort] : [])),
   }
+}
+
+function rulesOf({ postByProxy, clock }: BridgeContext, { releaseMs }: OutboundMessage): PostRules {
+  return { byProxy: postByProxy, releaseMs, nowMs: clock.now() }
+}
+
+/** Where the blocks for a target are handed over: its servers, or the account's own, which take those for all targets. */
+function placeOf({ context, stage }: PostPass, message: OutboundMessage, target: string): string {
+  const [first] = postRoutes(target, rulesOf(context, message))
+  return first?.kind === 'own-server' ? `own servers of ${stage.accountId}` : target
 }
 
 function byTarget(blocks: readonly UnpostedBlock[]): Map<string, UnpostedBlock[]> {
