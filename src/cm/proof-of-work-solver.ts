@@ -1,6 +1,12 @@
 import { Worker } from 'node:worker_threads'
 import type { ProofOfWorkData } from './proof-of-work.ts'
-import { checkedDemand, measureProofOfWork, meetsDemand } from './proof-of-work.ts'
+import {
+  checkedDemand,
+  estimateHashes,
+  measureProofOfWork,
+  meetsDemand,
+  solveProofOfWork,
+} from './proof-of-work.ts'
 import { nonceTableBytes } from './workers/nonce-table.ts'
 import { CONTROL, CONTROL_WORDS, type SearchTask } from './workers/proof-of-work-search.ts'
 import type { ThreadReply } from './workers/proof-of-work-thread.ts'
@@ -37,6 +43,9 @@ const MIN_TABLE_SLOTS = 2 ** 12
 /** Slots per hash that is expected: room for an unlucky search. */
 const SLOTS_PER_EXPECTED_HASH = 4
 
+/** Hashes that are likely, and octets they go over, of a proof made where it is asked for: half a millisecond. */
+const MAX_AT_ONCE = { hashes: 400, octets: 512 * 1024 } as const
+
 const CLOSED = 'the proof-of-work solver is closed'
 const THREAD = new URL('./workers/proof-of-work-thread.ts', import.meta.url)
 
@@ -50,6 +59,12 @@ function tableSlots(bits: number, matches: number, maxSlots: number): number {
   const exponent = Math.min(32, (bits * (matches - 1)) / matches)
   const wanted = Math.min(SLOTS_PER_EXPECTED_HASH * matches * 2 ** exponent, maxSlots)
   return 2 ** Math.max(Math.log2(MIN_TABLE_SLOTS), Math.floor(Math.log2(wanted)))
+}
+
+/** A server's floor for a small block: another thread would take longer to hear of it. */
+function isAtOnce({ bits, matches, data }: ProofOfWorkTask): boolean {
+  const hashes = estimateHashes(bits, Math.max(2, matches))
+  return hashes <= MAX_AT_ONCE.hashes && hashes * joined(data).length <= MAX_AT_ONCE.octets
 }
 
 function joined(data: ProofOfWorkData): Uint8Array {
@@ -71,6 +86,10 @@ class ThreadedSolver implements ProofOfWorkSolver {
 
   async solve(task: ProofOfWorkTask): Promise<string> {
     const demand = checkedDemand(task)
+    if (isAtOnce(task)) {
+      this.#requireOpen(task.signal)
+      return solveProofOfWork(demand, joined(task.data))
+    }
     const turn = this.#queue.then(() => this.#search({ ...task, ...demand }))
     this.#queue = turn.catch(() => undefined)
     return turn
@@ -84,9 +103,13 @@ class ThreadedSolver implements ProofOfWorkSolver {
     await Promise.all(workers.map((worker) => worker.terminate()))
   }
 
-  async #search(task: ProofOfWorkTask): Promise<string> {
-    task.signal?.throwIfAborted()
+  #requireOpen(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted()
     if (this.#closing.signal.aborted) throw new Error(CLOSED)
+  }
+
+  async #search(task: ProofOfWorkTask): Promise<string> {
+    this.#requireOpen(task.signal)
     while (this.#workers.length < this.#threads) this.#workers.push(new Worker(THREAD))
     const slots = tableSlots(task.bits, task.matches, this.#maxTableSlots)
     const search: SearchTask = {

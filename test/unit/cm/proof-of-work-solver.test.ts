@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { measureProofOfWork } from '../../../src/cm/proof-of-work.ts'
+import { measureProofOfWork, solveProofOfWork } from '../../../src/cm/proof-of-work.ts'
 import { createProofOfWorkSolver } from '../../../src/cm/proof-of-work-solver.ts'
 import { vectorJson } from '../../support/vectors.ts'
 
@@ -43,6 +43,18 @@ describe('createProofOfWorkSolver', () => {
       expect(shown.bits).toBeGreaterThanOrEqual(demand.bits)
       expect(shown.matches).toBe(demand.matches)
     }
+  })
+
+  it('makes the small proofs of a server’s floor beside a search that never ends', async () => {
+    const controller = new AbortController()
+    const data = Buffer.from('small')
+    const endless = single.solve({ bits: 120, matches: 2, data, signal: controller.signal })
+    const proof = await single.solve({ bits: 16, matches: 2, data })
+    expect(proof).toBe(solveProofOfWork({ bits: 16, matches: 2 }, data))
+    const aborted = AbortSignal.abort(new Error('too late'))
+    await expect(single.solve({ bits: 16, matches: 2, data, signal: aborted })).rejects.toThrow('too late')
+    controller.abort(new Error('enough'))
+    await expect(endless).rejects.toThrow('enough')
   })
 
   it('still finds a proof when the table is full', async () => {
