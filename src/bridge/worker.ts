@@ -58,6 +58,8 @@ const RECONCILE_EVERY_MS = duration.minute
 const RECONCILE_SOON_MS = 2 * duration.second
 /** Rows looked at per pass of the reconciler; the next pass takes the next ones. */
 const RECONCILE_ROWS = 10_000
+/** Jobs on their way to the queue together: what a poll found is not to wait for one answer after the other. */
+const ENQUEUED_AT_ONCE = 64
 /** Time running stages get to end when the bridge closes. */
 const DRAIN_MS = 10 * duration.second
 
@@ -87,14 +89,18 @@ export class StageWorker {
 
   /** Puts rows that became due into the queue. A queue that is away is no failure: the reconciler adds the rest. */
   async enqueue(due: readonly DueWork[]): Promise<void> {
-    const { queue, clock } = this.#options
-    for (const { row, stage, attempt, nextAttemptMs } of due) {
-      const delayMs = Math.max(0, nextAttemptMs - clock.now())
-      const added = await queue.add({ row, stage, attempt, delayMs })
-      if (added.kind === 'added') continue
-      this.#queueIsAway({ row, reason: added.reason })
-      return
+    for (let from = 0; from < due.length; from += ENQUEUED_AT_ONCE) {
+      const added = await Promise.all(due.slice(from, from + ENQUEUED_AT_ONCE).map((one) => this.#add(one)))
+      if (!added.every((isAdded) => isAdded)) return
     }
+  }
+
+  async #add({ row, stage, attempt, nextAttemptMs }: DueWork): Promise<boolean> {
+    const { queue, clock } = this.#options
+    const delayMs = Math.max(0, nextAttemptMs - clock.now())
+    const added = await queue.add({ row, stage, attempt, delayMs })
+    if (added.kind === 'unavailable') this.#queueIsAway({ row, reason: added.reason })
+    return added.kind === 'added'
   }
 
   /** Frees rows of ours that nothing runs (their last write failed), then adds the jobs that rows ask for and the queue does not have. */
