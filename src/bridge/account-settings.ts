@@ -5,7 +5,7 @@ import { type AccountSettings, changeAccount } from '../store/account-settings.t
 import type { DueWork } from '../store/work-rows.ts'
 import type { AccountSettingsOutcome, AccountSettingsRequest, BridgeOptions } from './bridge.ts'
 import { isHostPort } from './config.ts'
-import { givenAuthKey, type OwnCmServer } from './own-cm-server.ts'
+import { givenAuthKey, type OwnCmServer, withdrawAuthKey } from './own-cm-server.ts'
 
 /** What `account add` and `account set` take, said in one line each when it is wrong. */
 
@@ -51,6 +51,9 @@ export async function setAccount(
     oldUntilMs: oldUntil === undefined ? undefined : dateMs(oldUntil),
   }
   const outcome = await changeAccount(store, account.id, { settings, randomBytes })
+  // Made for nothing: nobody knows it, so nobody is to log in with it.
+  if (outcome.kind !== 'ok' && ownCmServer && authKey && request.authKey === undefined)
+    await withdrawAuthKey(ownCmServer, authKey)
   if (outcome.kind === 'no-such-account') return outcome
   if (outcome.kind !== 'ok') return { kind: 'refused', reason: reasonOf(outcome) }
   options.onDue?.(outcome.due)

@@ -1,11 +1,15 @@
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/base/secret.ts'
+import { createAccountAdministration } from '../../../src/bridge/account-administration.ts'
 import { parseConfig } from '../../../src/bridge/config.ts'
+import { silentLog } from '../../../src/bridge/log.ts'
 import { givenAuthKey } from '../../../src/bridge/own-cm-server.ts'
 import { runningCmServer } from '../../../src/cli/own-cm-server.ts'
 import type { KeyId } from '../../../src/cm/ids.ts'
 import type { CmAccountEntry } from '../../../src/cm/server/port.ts'
+import { createTempDirectory, createTestClock, openTestStore } from '../../support/store.ts'
 
 /** Which servers are our own CM server, and whose accounts it is told of. */
 
@@ -63,4 +67,31 @@ describe('the auth key of an account', () => {
     expect(await givenAuthKey(own, whole)).toBe(whole.authKey)
     expect(told).toEqual([])
   })
+})
+
+it('takes the key back when the change it was made for is refused', async () => {
+  const { own, told } = ownServer()
+  const directory = await createTempDirectory()
+  const clock = createTestClock()
+  const store = await openTestStore(directory.path, clock)
+  const options = { store, clock, randomBytes, log: silentLog, ownCmServer: own }
+  const accounts = createAccountAdministration(options)
+  const authKey = new Secret('ABCDEFGH12345678')
+  const account = 'alice@example.org'
+  const added = await accounts.add({
+    ...{ address: account, displayName: 'Alice', servers: ['one.example.org:8081'], authKey },
+    secretKeyArmor: undefined,
+  })
+  expect(added.kind).toBe('ok')
+  expect(await accounts.set({ account, servers: ['two.example.org:8081'], authKey })).toMatchObject({
+    kind: 'ok',
+  })
+  // There is mail to come at the first one.
+  expect(await accounts.set({ account, servers: ['localhost:8081'] })).toMatchObject({ kind: 'refused' })
+  expect(told.map(({ userId, authKey: key }) => `${userId.slice(0, 8)} ${key}`)).toEqual([
+    expect.stringMatching(/^[0-9A-F]{8} MADE$/),
+    'disabled MADE',
+  ])
+  await store.close()
+  await directory.remove()
 })
