@@ -1,3 +1,5 @@
+import { basename } from 'node:path'
+
 /** SQLite's primary result codes that we tell apart (sqlite.org/rescode.html). */
 const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
@@ -15,7 +17,7 @@ export class DamagedDatabaseError extends Error {
 
   constructor(path: string, detail: string, options?: ErrorOptions) {
     super(
-      `${path} is damaged (${detail}). Nothing was changed. Stop the bridge, keep a copy of the whole directory, and put back bridge.db from a backup.`,
+      `${path} is damaged (${detail}). Nothing was changed. Stop the program, keep a copy of the whole directory, and put back ${basename(path)} from a backup.`,
       options,
     )
   }

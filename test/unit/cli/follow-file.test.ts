@@ -42,6 +42,12 @@ function follow(onChange?: (text: string | undefined) => Promise<void>): Promise
   })
 }
 
+/** Looks until a change has come to rest. */
+async function settle(): Promise<void> {
+  await look()
+  await look()
+}
+
 /** Lets the time for one look pass, and the look end. */
 async function look(): Promise<void> {
   const callback = timer
@@ -66,9 +72,9 @@ describe('followFile', () => {
     const end = await follow()
     writeFileSync(`${path}.new`, 'new')
     renameSync(`${path}.new`, path)
-    await look()
+    await settle()
     rmSync(path)
-    await look()
+    await settle()
     expect(told).toEqual([undefined, 'new', undefined])
     await end()
   })
@@ -86,8 +92,21 @@ describe('followFile', () => {
     await look()
     expect(errors).toHaveLength(1)
     writeFileSync(path, 'right again')
-    await look()
+    await settle()
     expect(told.at(-1)).toBe('right again')
+    await end()
+  })
+
+  it('does not read a file that is still being written', async () => {
+    writeFileSync(path, 'all of it')
+    const end = await follow()
+    for (const text of ['hal', 'half of', 'half of it, and the rest']) {
+      writeFileSync(path, text)
+      await look()
+    }
+    expect(told).toEqual(['all of it'])
+    await look()
+    expect(told).toEqual(['all of it', 'half of it, and the rest'])
     await end()
   })
 
