@@ -8,12 +8,14 @@ import { z } from 'zod'
 
 const GIBIBYTE = 1024 ** 3
 
-const port = z
-  .int({ error: 'give a whole number from 1 to 65535, or 0 for any free port' })
-  .min(0, { error: 'give a whole number from 1 to 65535, or 0 for any free port' })
-  .max(65535, { error: 'give a whole number from 1 to 65535, or 0 for any free port' })
+const PORT_FIX = 'give a whole number from 1 to 65535, or 0 for any free port'
+const OPTIONAL_PORT_FIX = `${PORT_FIX}, or null (off in --set and the environment) to not listen there`
 
-const optionalPort = port.nullable()
+function portWith(error: string): z.ZodInt {
+  return z.int({ error }).min(0, { error }).max(65535, { error })
+}
+
+const optionalPort = portWith(OPTIONAL_PORT_FIX).nullable()
 
 const hosts = z
   .array(

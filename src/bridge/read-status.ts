@@ -24,6 +24,8 @@ export interface AccountStatus {
 
 export interface FailingWork {
   readonly row: string
+  /** The address of the account whose work it is. */
+  readonly account: string
   readonly stage: string
   /** Failed tries in a row. */
   readonly failures: number
@@ -44,17 +46,20 @@ export function readStatus(read: ReadConnection): BridgeStatus {
     work[stage] ??= { waiting: 0, running: 0 }
     work[stage][running ? 'running' : 'waiting'] += 1
   }
+  const accounts = listAccounts(read)
+  const addresses = new Map(accounts.map(({ id, address }) => [id, address]))
   const failing = report
     .filter((row) => row.failures > 0)
     .slice(0, MAX_FAILING_ROWS)
-    .map(({ row, stage, failures, lastError, nextAttemptMs }) => ({
+    .map(({ row, accountId, stage, failures, lastError, nextAttemptMs }) => ({
       row,
+      account: addresses.get(accountId) ?? '',
       stage,
       failures,
       lastError: lastError ?? '',
       nextAttemptMs,
     }))
-  const people = listAccounts(read).map(({ id, address }) => {
+  const people = accounts.map(({ id, address }) => {
     const { announcedMs, succeededMs } = pollTimes(read, id)
     return { address, announcedMs, polledMs: succeededMs }
   })

@@ -10,6 +10,7 @@ import { type CliContext, type CommonFlags, printResult, settingsOf } from './co
 import { passphraseOf, readKeyFile } from './key-file.ts'
 import { readAccounts } from './read-accounts.ts'
 import { secretFlag } from './secret-flag.ts'
+import { parseHostPort } from './serve-addresses.ts'
 import { runWritingVerb } from './writing-verb.ts'
 
 interface AddFlags extends CommonFlags {
@@ -82,7 +83,7 @@ async function addAccount(context: CliContext, flags: AddFlags, address: string)
       `password  ${result.appPassword}   (for your mail program; shown only now)`,
       ...(auto?.settings ?? []).map((line) => `set       ${line}   (in your settings, for all accounts)`),
       ...(auto?.notTaken ?? []).map((line) => `not taken ${line}`),
-      ...serverAdvice(args.servers, result),
+      ...serverAdvice(args.servers, { ...result, ownServer: ownServerOf(context, flags) }),
       'next      "cmbridge serve" if it does not run yet, and "cmbridge info" for the settings of your mail program',
     ],
   })
@@ -91,13 +92,28 @@ async function addAccount(context: CliContext, flags: AddFlags, address: string)
 /** Without a server there is no mail, and without its key the server keeps none. */
 function serverAdvice(
   servers: readonly string[],
-  { address, hasAuthKey }: Pick<AccountAddResult, 'address' | 'hasAuthKey'>,
+  { address, hasAuthKey, ownServer }: ServerAdvice,
 ): string[] {
   if (hasAuthKey) return []
   const set = `cmbridge account set ${address}`
+  const server = ownServer === undefined ? 'HOST:PORT --auth-key KEY' : ownServer
   return servers.length === 0
-    ? [`server    none yet: "${set} --server HOST:PORT --auth-key KEY" before you can send or receive`]
+    ? [`server    none yet: "${set} --server ${server}" before you can send or receive`]
     : [`server    without an authentication key it will hardly keep mail: "${set} --auth-key KEY"`]
+}
+
+interface ServerAdvice extends Pick<AccountAddResult, 'address' | 'hasAuthKey'> {
+  /** HOST:PORT of our own CM server, which makes the key itself; undefined when there is none. */
+  readonly ownServer: string | undefined
+}
+
+function ownServerOf(context: CliContext, flags: CommonFlags): string | undefined {
+  const { enabled, listen } = settingsOf(context, flags).cmServer
+  if (!enabled) return undefined
+  const { host, port } = parseHostPort(listen)
+  // Where others reach it, nobody here knows; port 0 is another one after each start.
+  if (port === 0) return undefined
+  return ['0.0.0.0', '::'].includes(host) ? `HOST:${port}` : listen
 }
 
 function listAccounts(context: CliContext, flags: CommonFlags): void {

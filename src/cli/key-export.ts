@@ -78,6 +78,8 @@ function writeNew(path: string, text: string): void {
   try {
     writeFileSync(path, text, { flag: 'wx', mode: 0o600 })
   } catch (cause) {
+    const isThere = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST'
+    if (isThere) throw new CliError(`--output ${path}: there is such a file already; name another one`)
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new CliError(`--output ${path}: ${why}`)
   }

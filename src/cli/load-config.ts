@@ -116,7 +116,7 @@ function typedValue(key: string, text: string): unknown {
   if (Array.isArray(like)) return text === '' ? [] : text.split(',').map((item) => item.trim())
   if (typeof like === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
   if (typeof like !== 'number') return text
-  if (text === 'off') return null
+  if (text === 'off' || text === 'null') return null
   return /^\d+(\.\d+)?$/.test(text) ? Number(text) : text
 }
 

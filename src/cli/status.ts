@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { readStatus } from '../bridge/read-status.ts'
+import type { RelayStatus } from '../store/cm-relay-status.ts'
 import { directoryLayout } from '../store/database-file.ts'
+import { livingLockHolder } from '../store/instance-lock.ts'
 import { openStoreForReading } from '../store/open-store.ts'
 import { CliError } from './cli-error.ts'
 import { type CliContext, type CommonFlags, dataDirectory, printResult, settingsOf } from './context.ts'
@@ -26,7 +28,7 @@ async function printStatus(context: CliContext, flags: CommonFlags): Promise<voi
   if (!existsSync(directoryLayout(directory).databasePath)) {
     // The directory of `cm-server` alone.
     if (relay !== undefined) {
-      return printResult(context, flags, { json: { relay }, lines: ['CM server', ...relayLines(relay)] })
+      return printLoneServer(context, flags, { directory, relay })
     }
     throw new CliError(`${directory} is not set up yet: run "cmbridge init"`)
   }
@@ -49,8 +51,8 @@ async function printStatus(context: CliContext, flags: CommonFlags): Promise<voi
           ([stage, count]) => `work      ${stage}: ${count.waiting} waiting, ${count.running} running`,
         ),
         ...status.failing.map(
-          ({ row, stage, failures, lastError, nextAttemptMs }) =>
-            `failing   ${row} ${stage}, ${failures} times: ${lastError}; again at ${new Date(nextAttemptMs).toISOString()}`,
+          ({ row, account, stage, failures, lastError, nextAttemptMs }) =>
+            `failing   ${stage} of ${account} (${row}), ${failures} times: ${lastError}; again at ${new Date(nextAttemptMs).toISOString()}`,
         ),
         ...relayLines(relay),
       ],
@@ -58,6 +60,24 @@ async function printStatus(context: CliContext, flags: CommonFlags): Promise<voi
   } finally {
     read.close()
   }
+}
+
+/** `cm-server` has no control socket; its process says by the lock's note that it runs. */
+function printLoneServer(
+  context: CliContext,
+  flags: CommonFlags,
+  { directory, relay }: { readonly directory: string; readonly relay: RelayStatus },
+): void {
+  const holder = livingLockHolder(directory)
+  printResult(context, flags, {
+    json: { running: holder !== undefined, pid: holder?.pid ?? null, relay },
+    lines: [
+      holder === undefined
+        ? 'CM server does not run ("cmbridge cm-server" starts it)'
+        : `CM server runs as process ${holder.pid} since ${new Date(holder.startedAtMs).toISOString()}`,
+      ...relayLines(relay),
+    ],
+  })
 }
 
 function runningLine(running: RunningBridge | undefined): string {

@@ -66,6 +66,21 @@ export function readLockHolder(dataDirectory: string): LockHolder | undefined {
   }
 }
 
+/** The same, while a process of its id lives; takes no lock. */
+export function livingLockHolder(dataDirectory: string): LockHolder | undefined {
+  const holder = readLockHolder(dataDirectory)
+  return holder !== undefined && isAlive(holder.pid) ? holder : undefined
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // Of another user, but there.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
 /** Whole or not at all: a reader never sees half a file. */
 function writeHolder(dataDirectory: string, holder: LockHolder): void {
   const path = join(dataDirectory, HOLDER_FILE)

@@ -75,11 +75,11 @@ describe('a wrong setting', () => {
   it.each([
     [
       'smtp.port=abc',
-      'smtp.port = "abc" (--set): give a whole number from 1 to 65535, or 0 for any free port',
+      'smtp.port = "abc" (--set): give a whole number from 1 to 65535, or 0 for any free port, or null (off in --set and the environment) to not listen there',
     ],
     [
       'smtp.port=65536',
-      'smtp.port = 65536 (--set): give a whole number from 1 to 65535, or 0 for any free port',
+      'smtp.port = 65536 (--set): give a whole number from 1 to 65535, or 0 for any free port, or null (off in --set and the environment) to not listen there',
     ],
     ['smtp.prot=1', 'smtp.prot = "1" (--set): there is no such setting; smtp has hosts, port, tlsPort'],
     ['imap.hosts=127.0.0.1,localhost', 'imap.hosts.1 = "localhost" (--set): give an IP address'],
