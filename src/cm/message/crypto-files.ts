@@ -2,8 +2,13 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { signDetachedStream, verifyDetached } from '../openpgp/detached-signatures.ts'
-import { decryptUnauthenticatedStream, decryptWhole, encryptStream } from '../openpgp/encryption.ts'
+import { signDetached, verifyDetached } from '../openpgp/detached-signatures.ts'
+import {
+  decryptUnauthenticatedStream,
+  decryptWhole,
+  encryptStream,
+  encryptWhole,
+} from '../openpgp/encryption.ts'
 import type { DetachedVerdict } from '../signature-verdict.ts'
 import type { ByteSource } from './byte-source.ts'
 import type { ByteStream } from './byte-stream.ts'
@@ -30,7 +35,12 @@ function webStream(range: FileRange): ByteStream {
 
 /** Binary detached signature over a whole file, SHA-512, type 0x00 (CM message 1.1, 5.2). */
 export function signDetachedFile(path: string, secretKey: string, date: Date): Promise<Uint8Array> {
-  return signDetachedStream(webStream({ path }), secretKey, date)
+  return signDetached(webStream({ path }), secretKey, date)
+}
+
+/** The same over octets in memory. */
+export function signDetachedBytes(bytes: Uint8Array, secretKey: string, date: Date): Promise<Uint8Array> {
+  return signDetached(bytes, secretKey, date)
 }
 
 /** A signature to be judged; plain data for a worker task. */
@@ -134,11 +144,8 @@ async function* bounded(content: ByteStream, maxBytes: number): AsyncGenerator<U
 }
 
 /** A small message, as an acknowledgment file is (CM message 4.3). */
-export async function encryptBytes(content: Uint8Array, plan: EncryptionPlan): Promise<Uint8Array> {
-  const encrypted = await encryptStream(streamOf(content), plan)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of bounded(encrypted, Number.POSITIVE_INFINITY)) chunks.push(chunk)
-  return Buffer.concat(chunks)
+export function encryptBytes(content: Uint8Array, plan: EncryptionPlan): Promise<Uint8Array> {
+  return encryptWhole(new Uint8Array(content), plan)
 }
 
 /** The content of a small message, or undefined when it cannot be decrypted, is not authentic or is too long. */
@@ -149,13 +156,4 @@ export async function decryptBytes(
   const content = await decryptWhole(ciphertext, options)
   // A copy of its own: octets that are part of a larger buffer take all of it along to another thread.
   return content === undefined || content.length > options.maxBytes ? undefined : new Uint8Array(content)
-}
-
-function streamOf(bytes: Uint8Array): ByteStream {
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(new Uint8Array(bytes))
-      controller.close()
-    },
-  })
 }

@@ -19,13 +19,30 @@ const PLAIN_FILE = 0o100644
  */
 export async function writeZip(path: string, entries: readonly NewZipEntry[]): Promise<void> {
   await checkSizes(entries)
-  const zip = new ZipFile()
   const output = createWriteStream(path, { mode: 0o600 })
+  const zip = createZip(entries)
   // yazl reports a bad input file as an event of its own and leaves the output open; make it fail the pipeline.
   zip.on('error', (error: Error) => output.destroy(error))
+  await pipeline(zip.outputStream, output)
+}
+
+/** The same archive in memory; undefined when an entry is a file or all are more than `maxBytes` together. */
+export async function zipInMemory(
+  entries: readonly NewZipEntry[],
+  maxBytes: number,
+): Promise<Uint8Array | undefined> {
+  const sizes = entries.map((entry) => ('bytes' in entry ? entry.bytes.length : Number.POSITIVE_INFINITY))
+  if (sizes.reduce((sum, size) => sum + size, 0) > maxBytes) return undefined
+  const chunks: Uint8Array[] = []
+  for await (const chunk of createZip(entries).outputStream as AsyncIterable<Uint8Array>) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+function createZip(entries: readonly NewZipEntry[]): ZipFile {
+  const zip = new ZipFile()
   for (const entry of entries) addEntry(zip, entry)
   zip.end()
-  await pipeline(zip.outputStream, output)
+  return zip
 }
 
 /** A file that grew or shrank since it was hashed and announced is not the one that was to be sent. */

@@ -16,13 +16,16 @@ const LATEST_MAIL_MS = 14 * 24 * 60 * 60 * 1000
 
 /* Streams: nothing here holds more than a few chunks of a message. */
 
-/** Signs a stream; resolves with the binary signature, without notations. Bounded: `sign` alone would hold it twice. */
-export async function signDetachedStream(
-  content: ByteStream,
+/**
+ * Signs a stream, or octets in memory; resolves with the binary signature, without notations. Bounded: `sign` alone would
+ * hold a stream twice.
+ */
+export async function signDetached(
+  content: ByteStream | Uint8Array,
   secretKey: string,
   date: Date,
 ): Promise<Uint8Array> {
-  const message = await openpgp.createMessage({ binary: content, date })
+  const message = await openpgp.createMessage({ binary: content as ByteStream, date })
   const signingKeys = await knownSecretKey(secretKey)
   const signed: unknown = await openpgp.sign({
     message,
@@ -33,8 +36,8 @@ export async function signDetachedStream(
     config: OPENPGP_SETTINGS,
   })
   if (!(signed instanceof openpgp.Signature)) throw new TypeError('a detached signature was expected')
-  // The hash is fed by whoever reads the literal data; only then can the signature be written.
-  await drainStream(message.getLiteralData() as ByteStream)
+  // The hash of a stream is fed by whoever reads the literal data; only then can the signature be written.
+  if (!(content instanceof Uint8Array)) await drainStream(message.getLiteralData() as ByteStream)
   const written = signed.write()
   return written instanceof Uint8Array ? written : collectStream(written as ByteStream)
 }

@@ -6,8 +6,17 @@ import { OPENPGP_SETTINGS } from './settings.ts'
 
 /** A binary message: PKESKv3 for each recipient, SEIPDv1, one literal, no compression (CM message 5.3). */
 export async function encryptStream(content: ByteStream, plan: EncryptionPlan): Promise<ByteStream> {
-  const message = await openpgp.createMessage({ binary: content, date: plan.date })
-  const encrypted = await openpgp.encrypt({
+  return (await encrypt(content, plan)) as ByteStream
+}
+
+/** The same of octets in memory. */
+export async function encryptWhole(content: Uint8Array, plan: EncryptionPlan): Promise<Uint8Array> {
+  return (await encrypt(content, plan)) as Uint8Array
+}
+
+async function encrypt(content: ByteStream | Uint8Array, plan: EncryptionPlan): Promise<unknown> {
+  const message = await openpgp.createMessage({ binary: content as ByteStream, date: plan.date })
+  return openpgp.encrypt({
     message,
     encryptionKeys: await Promise.all(plan.certificates.map(knownCertificate)),
     sessionKey: { data: plan.sessionKey, algorithm: 'aes256' },
@@ -15,7 +24,6 @@ export async function encryptStream(content: ByteStream, plan: EncryptionPlan): 
     date: plan.date,
     config: OPENPGP_SETTINGS,
   })
-  return encrypted as ByteStream
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Certificate } from '../../../../src/cm/certificate.ts'
 import { parseClearSigned } from '../../../../src/cm/clear-signed.ts'
 import { parseCertificate } from '../../../../src/cm/openpgp/certificates.ts'
 import { clearsign, verifyClearSigned } from '../../../../src/cm/openpgp/clear-signatures.ts'
-import { signDetachedStream, verifyDetached } from '../../../../src/cm/openpgp/detached-signatures.ts'
+import { signDetached, verifyDetached } from '../../../../src/cm/openpgp/detached-signatures.ts'
 import { decryptUnauthenticatedStream, encryptStream } from '../../../../src/cm/openpgp/encryption.ts'
 import { generateKey, readSecretKey } from '../../../../src/cm/openpgp/secret-keys.ts'
 import { SIGNATURE_CLOCK_TOLERANCE_MS } from '../../../../src/cm/openpgp/settings.ts'
@@ -260,7 +260,7 @@ describe('K10: clocks that are ahead', () => {
   ])('a signature %i ms ahead of our clock is %s', async (aheadMs, kind) => {
     const secretKey = await generateKey({ name: 'A', address: 'a@example.org', nowMs: NOW_MS - DAY_MS })
     const signedAt = new Date(NOW_MS + aheadMs)
-    const signature = await signDetachedStream(streamOf('content'), secretKey.armored.reveal(), signedAt)
+    const signature = await signDetached(streamOf('content'), secretKey.armored.reveal(), signedAt)
     const context = { certificates: [secretKey.certificate.armored], nowMs: NOW_MS }
     const verdict = await verifyDetached(() => streamOf('content'), signature, context)
     expect(verdict.kind).toBe(kind)
@@ -269,11 +269,7 @@ describe('K10: clocks that are ahead', () => {
   it('our own signatures are never later than the time they are made at', async () => {
     const nowMs = NOW_MS + 999
     const secretKey = await generateKey({ name: 'A', address: 'a@example.org', nowMs: NOW_MS - DAY_MS })
-    const detached = await signDetachedStream(
-      streamOf('content'),
-      secretKey.armored.reveal(),
-      new Date(nowMs),
-    )
+    const detached = await signDetached(streamOf('content'), secretKey.armored.reveal(), new Date(nowMs))
     const parsed = await openpgp.readSignature({ binarySignature: detached })
     expect(Number(parsed.packets[0]?.created)).toBe(NOW_MS)
     const clearSigned = parseClearSigned(blockLines(await clearsign('Type: test\n', secretKey, nowMs)))
