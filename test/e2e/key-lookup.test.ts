@@ -232,6 +232,14 @@ describe('what is believed', () => {
     expect(outcome).toMatchObject({ kind: 'answered', found: [], unusable: [] })
   })
 
+  it('nothing of claims that are too many to look through', async () => {
+    const bob = await announcePerson(BOB)
+    const flood = `${'NextClaim\n'.repeat(110_000)}${bob.blocks[bob.claim.key]}`
+    const server = await serverWith({ blocks: { ...bob.blocks, [bob.claim.key]: flood } })
+    const bench = await benchWith({ ownServers: [server.hostPort] })
+    expect(await bench.byAddress(BOB)).toMatchObject({ kind: 'unreachable', found: [] })
+  })
+
   it('not a claim the key did not sign, nor one without a signature', async () => {
     const [bob, eve] = await twoBobs()
     if (bob === undefined || eve === undefined) throw new Error('two')

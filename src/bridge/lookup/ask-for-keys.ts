@@ -13,6 +13,8 @@ import { repeatedHeader } from './repeated-header.ts'
 
 /** Keys that may claim one address: each costs a fetch and a verification. With more, none is taken. */
 const MAX_CLAIMS = 16
+/** Characters of the claims of one address that are looked through, on this thread: so many keys have a hundredth. */
+const MAX_CLAIMS_LENGTH = 1024 * 1024
 /** A lone EndBlock means that the server writes it just now (CM wire 9.1): asked again so often, after so long. */
 const NOT_YET_TRIES = 3
 const NOT_YET_WAIT_MS = 100
@@ -76,7 +78,7 @@ async function askSession(asking: Asking, session: CmSession): Promise<'found' |
     else if (key !== undefined) addFinding(asking, session, key)
   }
   for (const key of address === undefined ? [] : claimKeys(address)) {
-    const text = await getText(asking, session, key)
+    const text = await getClaims(asking, session, key)
     if (text === 'refused') refused = true
     else if (text !== undefined) await addClaimants({ ...asking, session, address: address ?? '' }, key, text)
   }
@@ -177,6 +179,15 @@ async function fetchKey(
   if (text === undefined || text === 'refused') return text
   const { clock, pool } = asking.context
   return readAnnouncedKey(pool, { keyId, text, nowMs: clock.now() })
+}
+
+async function getClaims(
+  asking: Asking,
+  session: CmSession,
+  key: BlockKey,
+): Promise<string | 'refused' | undefined> {
+  const text = await getText(asking, session, key)
+  return text !== undefined && text.length > MAX_CLAIMS_LENGTH ? 'refused' : text
 }
 
 async function getText(
