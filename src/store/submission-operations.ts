@@ -98,7 +98,8 @@ export const submissionOperations = {
           row: sentRow(outboundId),
           accountId: args.accountId,
           stage: 'sentcopy',
-          delayMs: copyDelayMs,
+          // A message that is held is not sent: until its time it stands in the Outbox alone, where it can be cancelled.
+          delayMs: copyDelayMs + delayMs,
         }),
       )
     } else {

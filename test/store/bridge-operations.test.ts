@@ -100,6 +100,15 @@ describe('a submission', () => {
     expect(await uidsOf('Outbox')).toHaveLength(1)
   })
 
+  it('that is held for later gets no Sent copy of ours before its time', async () => {
+    const outcome = await submit({ beginsMs: Date.now() + 3_600_000 })
+    if (outcome.kind !== 'accepted') throw new Error('not accepted')
+    const [work, copy] = outcome.due
+    expect(work?.stage).toBe('resolve')
+    expect(copy?.stage).toBe('sentcopy')
+    expect(copy?.nextAttemptMs).toBeGreaterThanOrEqual(work?.nextAttemptMs ?? Number.POSITIVE_INFINITY)
+  })
+
   it('that was taken out of the Outbox is cancelled, never runs again, and may be sent again', async () => {
     const first = await submit()
     if (first.kind !== 'accepted') throw new Error('not accepted')
