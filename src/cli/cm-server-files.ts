@@ -41,7 +41,10 @@ export async function followAuthFile(
         if (!isStart) log.info({}, 'the account file was read again')
       },
       onError: (cause) =>
-        log.error({ cause }, 'the account file cannot be read; the accounts stay as they are'),
+        log.error(
+          { path, ...reasonOf(cause, AuthFileError) },
+          'the account file cannot be read; the accounts stay as they are',
+        ),
     })
     isStart = false
     return end
@@ -55,6 +58,7 @@ export async function followNotifyFile(
   notifier: Notifier,
 ): Promise<() => Promise<void>> {
   const path = given === '' ? join(directory, 'notify.txt') : given
+  let isStart = true
   return named(path, NotifyFileError, () =>
     followFile({
       path,
@@ -62,10 +66,24 @@ export async function followNotifyFile(
       onChange: async (text) => {
         if (text === undefined && given !== '') log.warn({}, 'the notification file is not there')
         notifier.use(text === undefined ? undefined : parseNotifyFile(text))
+        if (!isStart) log.info({}, 'the notification file was read again')
+        isStart = false
       },
-      onError: (cause) => log.error({ cause }, 'the notification file cannot be read; it stays as it was'),
+      onError: (cause) =>
+        log.error(
+          { path, ...reasonOf(cause, NotifyFileError) },
+          'the notification file cannot be read; people are notified as before',
+        ),
     }),
   )
+}
+
+/** A typing error is the owner's, and where it is is said; anything else comes with its stack. */
+function reasonOf(
+  cause: unknown,
+  Expected: typeof AuthFileError | typeof NotifyFileError,
+): { readonly why: string } | { readonly cause: unknown } {
+  return cause instanceof Expected ? { why: cause.message } : { cause }
 }
 
 /**

@@ -1,10 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { duration } from '../../../src/base/clock.ts'
-import { followCertificate } from '../../../src/cli/cm-server-files.ts'
+import { followCertificate, followNotifyFile } from '../../../src/cli/cm-server-files.ts'
 import { createLog } from '../../../src/cli/log.ts'
+import { Notifier } from '../../../src/cm/server/notifier.ts'
 import { type CertifiedKey, createCmServerCertificate } from '../../../src/net/certificates.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
@@ -73,5 +75,24 @@ describe('the certificate of the CM server', () => {
     expect(existsSync(join(directory, 'cm-server.pem'))).toBe(false)
     expect(tls().certificatePem).toBe(certificatePem)
     expect(errors).toBe('')
+  })
+})
+
+describe('the notification file', () => {
+  it('is told by its path and line when it is wrong, and when it is read again', async () => {
+    let lines = ''
+    const log = createLog({ level: 'info', format: 'json' }, (text) => {
+      lines += text
+    })
+    const notifier = new Notifier({ clock, randomBytes, send: async () => undefined, log })
+    const path = join(directory, 'notify.txt')
+    const end = await followNotifyFile({ directory, clock, log }, '', notifier)
+    writeFileSync(path, 'nonsense\n')
+    await expect.poll(() => looked(() => lines)).toContain('"why":"line 1 is not')
+    expect(lines).toContain(path)
+    expect(lines).not.toContain('    at ')
+    writeFileSync(path, 'fromaddr=cm@example.org\n')
+    await expect.poll(() => looked(() => lines)).toContain('the notification file was read again')
+    await end()
   })
 })
