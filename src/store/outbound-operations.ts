@@ -86,6 +86,8 @@ export const outboundOperations = {
       readonly lease: Lease
       readonly outboundId: number
       readonly resolutions: readonly RecipientResolution[]
+      /** For people: why the others are not decided. */
+      readonly problem?: string
       readonly encodeNow: boolean
       readonly retryDelayMs: number
     },
@@ -108,7 +110,7 @@ export const outboundOperations = {
       // A failed try, so that the distance to the next one grows.
       const due = workOperations.retryWork(tx, {
         lease,
-        error: `${unresolved} recipients without a key`,
+        error: `${unresolved} recipients without a key yet${args.problem ? `: ${args.problem}` : ''}`,
         delayMs: args.retryDelayMs,
       })
       return { kind: 'ok', due: due === undefined ? reports : [...reports, due] }

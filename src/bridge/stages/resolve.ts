@@ -45,12 +45,14 @@ export function createResolveStage(context: BridgeContext): Stage {
     const looked = await inParallel(open, SIDE_BY_SIDE, (recipient) =>
       resolveRecipient(context, { message, recipient, failures }),
     )
-    const resolutions = looked.filter((resolution) => resolution !== undefined)
+    const resolutions = looked.flatMap((one) => (one.kind === 'decided' ? [one.resolution] : []))
+    const reasons = looked.flatMap((one) => (one.kind === 'unreachable' ? [one.reason] : []))
     await reportDelay(context, message)
     const outcome = await context.store.write('finishResolve', {
       lease,
       outboundId,
       resolutions,
+      problem: [...new Set(reasons)].join('; '),
       encodeNow: workedMs >= SPLIT_AFTER_MS,
       retryDelayMs: nextTryMs(workedMs, retryDelayMs(failures, context.random())),
     })
@@ -69,7 +71,7 @@ function beganMs({ store }: Pick<BridgeContext, 'store'>, message: OutboundMessa
   return workBeginsMs(releaseMs, hasLogin(store, accountId), acceptedMs)
 }
 
-/** Undefined: not known yet, tried again. */
+/** `unreachable`: not known yet, tried again. */
 async function resolveRecipient(
   context: BridgeContext,
   {
@@ -81,14 +83,14 @@ async function resolveRecipient(
     readonly recipient: OutboundRecipient
     readonly failures: number
   },
-): Promise<RecipientResolution | undefined> {
+): Promise<Looked> {
   const looked = recipient.pinned
     ? await refreshPinned(context, message, recipient)
     : await lookUpAddress(context, message, recipient)
-  if (looked.kind !== 'unreachable') return looked.resolution
-  if (!isGivenUp(context.clock.now() - message.dueMs, failures)) return undefined
+  if (looked.kind !== 'unreachable') return looked
+  if (!isGivenUp(context.clock.now() - message.dueMs, failures)) return looked
   const diagnostic = `no server could be asked for the key of ${recipient.address}: ${looked.reason}`
-  return { recipientId: recipient.id, kind: 'failed', statusCode: '4.4.3', diagnostic }
+  return failed(recipient, '4.4.3', diagnostic)
 }
 
 type Looked =
