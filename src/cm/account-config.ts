@@ -105,7 +105,7 @@ class ConfigFields {
   matching(name: string, form: RegExp): string | undefined {
     const value = this.value(name)
     if (value === undefined || form.test(value)) return value
-    return this.complain(name, 'it does not look like one')
+    return this.complain(name, 'that is no value of this setting')
   }
 
   complain(name: string, why: string): undefined {

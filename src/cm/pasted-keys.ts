@@ -122,7 +122,7 @@ function findBlocks(given: string): Block[] | Refused {
   if (blocks.length > 0) return blocks
   return refused(
     1,
-    `no "-----BEGIN ${ARMOR_LABELS.public}-----" from here on: this is no key, or only a part of one`,
+    `no "-----BEGIN ${ARMOR_LABELS.public}-----" or "…${ARMOR_LABELS.secret}-----" from here on: this is no key, or only a part of one`,
   )
 }
 
