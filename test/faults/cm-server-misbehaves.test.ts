@@ -44,6 +44,7 @@ describe.skipIf(!hasProgram('redis-server'))('a bridge whose CM server misbehave
       const { stdout } = await cmbridge(['status', '--data', household.data])
       expect(stdout).toMatch(/^bridge {4}runs as process/)
       expect(stdout).toContain(`${place} ${reason}`)
+      expect(stdout).toMatch(/^failing {3}poll of (?:alice|bob)@example\.\w+ \(poll\d+\)/m)
       const outbox = await withImap(household, household.person('alice'), (alice) =>
         listMailbox(alice, 'Outbox'),
       )

@@ -5,7 +5,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { acquireInstanceLock, type LockHolder, readLockHolder } from '../../src/store/instance-lock.ts'
+import {
+  acquireInstanceLock,
+  type LockHolder,
+  livingLockHolder,
+  readLockHolder,
+} from '../../src/store/instance-lock.ts'
 import { shortDirectory } from '../support/short-directory.ts'
 
 /** One process per data directory (design 4, case O11). */
@@ -44,6 +49,15 @@ async function startHolder(directory: string): Promise<{ pid: number; kill: () =
 }
 
 describe('the lock of a data directory', () => {
+  it('tells who lives from who was killed', async () => {
+    const directory = shortDirectory()
+    const other = await startHolder(directory)
+    expect(livingLockHolder(directory)?.pid).toBe(other.pid)
+    await other.kill()
+    expect(readLockHolder(directory)?.pid).toBe(other.pid)
+    expect(livingLockHolder(directory)).toBeUndefined()
+  })
+
   it('is held once, and says by whom', () => {
     const directory = shortDirectory()
     const first = acquireInstanceLock(directory, holder)

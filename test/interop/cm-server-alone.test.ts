@@ -52,11 +52,15 @@ describe('cm-server', () => {
     await expect.poll(reply, { timeout: 20_000, interval: 500 }).toBe('DONE')
     expect(await administrator.ask('SELFTEST')).toBe('PASS')
     expect(await administrator.line()).toBe('EndBlock')
+    expect((await cmbridge(['status', '--data', data])).stdout).toMatch(
+      /^CM server runs as process \d+ since /,
+    )
     const ended = served.ended()
     expect(await administrator.ask('SHUTDOWN')).toBe('GOODBYE')
     expect(await administrator.closed()).toBe('')
     administrator.destroy()
     expect(await ended).toBe(0)
+    expect((await cmbridge(['status', '--data', data])).stdout).toContain('CM server does not run')
   }, 40_000)
 
   it('hands what it stores, and its accounts, to the server of its settings', async () => {
