@@ -5,7 +5,8 @@ import { changeFlags, DELETED_BIT, type FlagColumns, toFlagColumns } from './fla
 import type { AccountId, MailboxId } from './ids.ts'
 import { OUTBOX, OUTBOX_REASON } from './mailbox-names.ts'
 import { findMailbox, mailboxById } from './mailbox-rows.ts'
-import { changeMessageFlags, copyMessages, deleteMessages, insertMessage } from './message-rows.ts'
+import { changeMessageFlags } from './message-flag-rows.ts'
+import { copyMessages, deleteMessages, insertMessage } from './message-rows.ts'
 import type { WriteTransaction } from './operation.ts'
 
 interface CopyArgs {

@@ -1,5 +1,6 @@
 import { CM_KEYWORDS, type Flag } from '../mail/flags.ts'
-import { changeMessageFlags, deleteMessages } from './message-rows.ts'
+import { changeMessageFlags } from './message-flag-rows.ts'
+import { deleteMessages } from './message-rows.ts'
 import type { WriteTransaction } from './operation.ts'
 import { forgetOutboxPlace, outboxPlace } from './outbox-rows.ts'
 

@@ -3,6 +3,7 @@ import type { AccountId } from './ids.ts'
 import { OUTBOX } from './mailbox-names.ts'
 import { findMailbox, type MailboxRow } from './mailbox-rows.ts'
 import type { WriteTransaction } from './operation.ts'
+import { showDelivery } from './sent-copy.ts'
 import { endWork } from './work-rows.ts'
 
 /** The Outbox shows what is on its way (design 7.10): one message of it per outbound message that is not finished. */
@@ -44,6 +45,8 @@ export function cancelRemovedFromOutbox(
          WHERE account_id = ? AND outbox_uid = ? RETURNING id, state`,
       )
       .get(mailbox.accountId, uid)
-    if (cancelled?.state === 'cancelled') endWork(tx, outboundRow(Number(cancelled.id)))
+    if (cancelled?.state !== 'cancelled') continue
+    endWork(tx, outboundRow(Number(cancelled.id)))
+    showDelivery(tx, Number(cancelled.id))
   }
 }

@@ -1,8 +1,8 @@
 import type { Uid } from '../imap/port.ts'
-import { CM_KEYWORDS } from '../mail/flags.ts'
+import { CM_KEYWORDS, type Flag } from '../mail/flags.ts'
 import type { AccountId } from './ids.ts'
 import { findMailbox, type MailboxRow } from './mailbox-rows.ts'
-import { changeMessageFlags } from './message-rows.ts'
+import { changeMessageFlags } from './message-flag-rows.ts'
 import type { WriteTransaction } from './operation.ts'
 
 /** The mailbox that holds copies of sent mail (design 11). */
@@ -22,19 +22,16 @@ export function sentPlace(
 }
 
 /**
- * Shows on the Sent copy whether every recipient acknowledged: `$CMPending` until then, `$CMDelivered` after
- * (design 7.10). Call it after recipients or the copy changed.
+ * Shows on the Sent copy whether every recipient acknowledged: `$CMPending` until then, `$CMDelivered` after, neither
+ * for a message that was taken back (design 7.10). Call it after recipients, the state or the copy changed.
  */
 export function showDelivery(tx: WriteTransaction, outboundId: number): void {
   const place = sentPlace(tx, outboundId)
   if (place === undefined) return
-  const open = tx
-    .sql(`SELECT count(*) AS n FROM outbound_recipients WHERE outbound_id = ? AND state <> 'acknowledged'`)
-    .get(outboundId)
-  const keyword = Number(open?.n) === 0 ? CM_KEYWORDS.delivered : CM_KEYWORDS.pending
+  const keyword = deliveryKeyword(tx, outboundId)
   changeMessageFlags(tx, place.mailbox, {
     uids: [place.uid],
-    flags: [keyword],
+    flags: keyword === undefined ? [] : [keyword],
     apply: (current, given) => ({
       systemFlags: current.systemFlags,
       keywords: [
@@ -43,4 +40,13 @@ export function showDelivery(tx: WriteTransaction, outboundId: number): void {
       ],
     }),
   })
+}
+
+function deliveryKeyword(tx: WriteTransaction, outboundId: number): Flag | undefined {
+  const message = tx.sql('SELECT state FROM outbound_messages WHERE id = ?').get(outboundId)
+  if (message?.state === 'cancelled') return undefined
+  const open = tx
+    .sql(`SELECT count(*) AS n FROM outbound_recipients WHERE outbound_id = ? AND state <> 'acknowledged'`)
+    .get(outboundId)
+  return Number(open?.n) === 0 ? CM_KEYWORDS.delivered : CM_KEYWORDS.pending
 }

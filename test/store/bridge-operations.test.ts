@@ -109,6 +109,25 @@ describe('a submission', () => {
     expect(copy?.nextAttemptMs).toBeGreaterThanOrEqual(work?.nextAttemptMs ?? Number.POSITIVE_INFINITY)
   })
 
+  it('that was taken back leaves no word of delivery on the copy its program saved in Sent', async () => {
+    const internalDateMs = clock.now()
+    const append = { accountId, mailboxName: 'Sent', message: await draft(), flags: [], internalDateMs }
+    await store.write('appendMessage', append)
+    expect(await submit({ sentUid: 1 as Uid })).toMatchObject({ kind: 'accepted' })
+    const sent = await open('Sent')
+    const keywords = (): readonly string[] => sent.messages.flatMap(({ flags }) => flags)
+    expect(keywords()).toContain('$CMPending')
+    const outbox = await open('Outbox')
+    const uids = outbox.messages.map(({ uid }) => uid)
+    await outbox.storeFlags(uids, 'add', ['\\Deleted'])
+    await outbox.expunge(uids)
+    outbox.close()
+    sent.close()
+    const again = await open('Sent')
+    expect(again.messages.flatMap(({ flags }) => flags)).toEqual([])
+    again.close()
+  })
+
   it('that was taken out of the Outbox is cancelled, never runs again, and may be sent again', async () => {
     const first = await submit()
     if (first.kind !== 'accepted') throw new Error('not accepted')
