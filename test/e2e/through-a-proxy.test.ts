@@ -43,7 +43,9 @@ describe.skipIf(!hasProgram('redis-server'))('with a proxy for all servers', () 
     household.gate.set('pass')
     await send('Waits for the proxy')
     await household.until('something failed', ({ failing }) =>
-      failing.some(({ lastError }) => lastError?.includes(`the proxy is down (proxy 127.0.0.1:${proxy.port})`)),
+      failing.some(({ lastError }) =>
+        lastError?.includes(`the proxy is down (proxy 127.0.0.1:${proxy.port})`),
+      ),
     )
     expect(household.gate.connections).toBe(0)
   })
