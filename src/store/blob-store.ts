@@ -6,6 +6,7 @@ import type { DirectoryLayout } from './database-file.ts'
 import { DiskFullError } from './errors.ts'
 import { ROW_ID_BYTES } from './ids.ts'
 import type { ReadConnection } from './read-connection.ts'
+import { syncPath } from './sync-path.ts'
 import { open as openSealed, openStream, type SealContext } from './vault.ts'
 
 /**
@@ -45,18 +46,8 @@ export async function placeBlobFile(
   const path = blobPath(layout, blobId)
   const created = await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await rename(spoolPath, path)
-  await syncDirectory(dirname(path))
-  if (created !== undefined) await syncDirectory(layout.blobDirectory)
-}
-
-/** Makes renames and new files in the directory durable. */
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  await syncPath(dirname(path))
+  if (created !== undefined) await syncPath(layout.blobDirectory)
 }
 
 /** A private new file in the spool directory. */

@@ -2,6 +2,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlockUpload, PayloadSink, StoreOutcome } from '../cm/server/port.ts'
 import type { PendingUpload } from './cm-blocks-operations.ts'
+import { syncPath } from './sync-path.ts'
 
 /** What a finished payload is handed to. */
 export type CommitPayload = (upload: PendingUpload) => Promise<StoreOutcome>
@@ -38,7 +39,7 @@ export class PayloadFile implements PayloadSink {
     try {
       await this.#file.sync()
       await this.#close()
-      await syncDirectory(join(this.path, '..'))
+      await syncPath(join(this.path, '..'))
       outcome = await this.#commit({ ...upload, payloadFile: this.#name, payloadBytes: this.#bytes })
       return outcome
     } finally {
@@ -55,14 +56,5 @@ export class PayloadFile implements PayloadSink {
     if (this.#closed) return
     this.#closed = true
     await this.#file.close()
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
   }
 }

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { link, open, readFile, rm } from 'node:fs/promises'
+import { link, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import type { BlockKey } from '../cm/ids.ts'
@@ -13,6 +13,7 @@ import type {
   Retry,
 } from '../cm/server/relay/queue-port.ts'
 import type { RelayStorage } from './cm-relay.ts'
+import { syncPath } from './sync-path.ts'
 
 /** Random octets of a payload file's name. */
 const PAYLOAD_NAME_BYTES = 16
@@ -126,14 +127,5 @@ export class CmRelayItems implements ProxiedQueue {
 
   async #removeFiles(names: readonly string[]): Promise<void> {
     for (const name of names) await rm(join(this.#storage.directory, name), { force: true })
-  }
-}
-
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { duration } from '../../base/clock.ts'
 import type { KeyId } from '../../cm/ids.ts'
@@ -24,6 +24,7 @@ import {
   outboundMessage,
   outboundRecipients,
 } from '../../store/outbound-queries.ts'
+import { syncPath } from '../../store/sync-path.ts'
 import {
   type BridgeContext,
   OUTBOUND_WORK_PREFIX,
@@ -363,13 +364,4 @@ async function keepCiphertext({ context, kept }: Encoding, encoded: EncodedMessa
   await rename(encoded.ciphertextPath, join(context.directories.outbound, file))
   await syncPath(context.directories.outbound)
   return file
-}
-
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
