@@ -7,6 +7,7 @@ import { folderSync } from './folder-sync.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
 import { imapServer } from './imap-server.ts'
 import { markup, mimeMessages } from './mail.ts'
+import { ownerFiles, pastedKeys } from './owner-files.ts'
 
 /** Every target, in the order in which `make fuzz` visits them. */
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
@@ -17,6 +18,8 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   containers,
   messageHeaders,
   folderSync,
+  ownerFiles,
+  pastedKeys,
   imapServer,
   mimeMessages,
   markup,
