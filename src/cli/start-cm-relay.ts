@@ -27,6 +27,7 @@ export interface StartCmRelayOptions {
 const ISOLATION_KEY_BYTES = 32
 /** Addresses that stand for all of this machine's. */
 const WILDCARDS = ['0.0.0.0', '::']
+const LOOPBACK = ['127.0.0.1', '::1']
 /** A key is 8 to 40 letters and digits (CM wire 7.3). */
 const AUTH_KEY = /^[0-9A-Za-z]{8,40}$/
 /** Octets of the file with the key of the account `replication`. */
@@ -62,6 +63,7 @@ export function startCmRelay(
 
 /** Our own listener by all its names: an embargoed block waits here and is then stored here. */
 function ownHostPorts({ host, port }: ServeAddress): string[] {
+  if (LOOPBACK.includes(host)) return [host, 'localhost'].map((name) => formatHostPort(name, port))
   if (!WILDCARDS.includes(host)) return [formatHostPort(host, port)]
   const addresses = Object.values(networkInterfaces()).flatMap((all) =>
     (all ?? []).map(({ address }) => address),

@@ -72,10 +72,14 @@ describe('cmbridge cm-server', () => {
     expect(await upload(poster, `STORE SERVER ${block.key}`, block)).toBe('DONE')
     const proxied = postTo(embargoed, `server=127.0.0.1:${one.port}`)
     expect(await upload(poster, `STORE PROXY ${embargoed.key}`, proxied)).toBe('DONE')
+    const byName = dataBlock('passed on to itself by name', Date.now())
+    const named = postTo(byName, `server=localhost:${one.port}`)
+    expect(await upload(poster, `STORE PROXY ${byName.key}`, named)).toBe('DONE')
     poster.destroy()
     const [atOne, atTwo] = [await loggedIn(one), await loggedIn(two)]
     expect(await eventually(atTwo, block.key)).toBe('handed on')
     expect(await eventually(atOne, embargoed.key)).toBe('passed on to itself')
+    expect(await eventually(atOne, byName.key)).toBe('passed on to itself by name')
     atOne.destroy()
     // What it passed on to itself is stored there, and so it is handed on.
     expect(await eventually(atTwo, embargoed.key)).toBe('passed on to itself')
