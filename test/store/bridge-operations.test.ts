@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { AnnouncementId, BlockKey, MessageHash } from '../../src/cm/ids.ts'
 import type { OpenMailbox, Uid } from '../../src/imap/port.ts'
 import { indexMessage } from '../../src/mail/index-message.ts'
@@ -11,24 +11,16 @@ import { RESUBMISSION_WINDOW_MS, type SubmittedMessage } from '../../src/store/s
 import { waitingWork } from '../../src/store/work-queries.ts'
 import type { DueWork, Lease } from '../../src/store/work-rows.ts'
 import { select } from '../contract/account-mail-session.ts'
-import { createTempDirectory, createTestClock, insertTestAccount, openTestStore } from '../support/store.ts'
+import type { TestClock } from '../support/store.ts'
+import { storePerTest } from '../support/store-per-test.ts'
 
 /** What must be true in one commit: a submission with its work, an inbound message with its end (design 4, 7.5, 8.5). */
 
-let directory: Awaited<ReturnType<typeof createTempDirectory>>
 let store: Store
 let accountId: AccountId
-let clock: ReturnType<typeof createTestClock>
-
-beforeEach(async () => {
-  directory = await createTempDirectory()
-  clock = createTestClock()
-  store = await openTestStore(directory.path, clock)
-  accountId = await insertTestAccount(store)
-})
-afterEach(async () => {
-  await store.close()
-  await directory.remove()
+let clock: TestClock
+storePerTest((fresh) => {
+  ;({ store, accountId, clock } = fresh)
 })
 
 async function draft(text = 'Hello.'): Promise<MessageDraft> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { duration } from '../../src/base/clock.ts'
 import { tokenFor } from '../../src/bridge/bypass-tokens.ts'
 import { renewBlock } from '../../src/bridge/renew-block.ts'
@@ -10,7 +10,8 @@ import { bypassSecrets, isBypassSecretInDoubt, oldestIssuedDate } from '../../sr
 import type { AccountId } from '../../src/store/ids.ts'
 import type { Store } from '../../src/store/open-store.ts'
 import type { DueWork, Lease } from '../../src/store/work-rows.ts'
-import { createTempDirectory, createTestClock, insertTestAccount, openTestStore } from '../support/store.ts'
+import type { TestClock } from '../support/store.ts'
+import { storePerTest } from '../support/store-per-test.ts'
 
 /** What is kept of bypass tokens (CM wire 6). */
 
@@ -18,20 +19,11 @@ const BOB = '2'.repeat(40) as KeyId
 const CREATED = '2026-11-23T22:00:00Z'
 const NOW = '2026-11-25T00:00:00Z'
 
-let directory: Awaited<ReturnType<typeof createTempDirectory>>
 let store: Store
 let accountId: AccountId
-let clock: ReturnType<typeof createTestClock>
-
-beforeEach(async () => {
-  directory = await createTempDirectory()
-  clock = createTestClock()
-  store = await openTestStore(directory.path, clock)
-  accountId = await insertTestAccount(store)
-})
-afterEach(async () => {
-  await store.close()
-  await directory.remove()
+let clock: TestClock
+storePerTest((fresh) => {
+  ;({ store, accountId, clock } = fresh)
 })
 
 async function issue(keyId: KeyId = BOB) {

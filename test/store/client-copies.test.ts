@@ -1,25 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { clientCopies } from '../../src/bridge/client-copies.ts'
 import { indexMessage } from '../../src/mail/index-message.ts'
 import { messageIdOf } from '../../src/mail/message-id.ts'
 import type { AccountId } from '../../src/store/ids.ts'
 import type { Store } from '../../src/store/open-store.ts'
-import { createTempDirectory, insertTestAccount, openTestStore } from '../support/store.ts'
+import { storePerTest } from '../support/store-per-test.ts'
 
 /** Drafts and Sent copies that belong to a submission, also when their Message-IDs are written oddly (design 7.10). */
 
-let directory: Awaited<ReturnType<typeof createTempDirectory>>
 let store: Store
 let accountId: AccountId
-
-beforeEach(async () => {
-  directory = await createTempDirectory()
-  store = await openTestStore(directory.path)
-  accountId = await insertTestAccount(store)
-})
-afterEach(async () => {
-  await store.close()
-  await directory.remove()
+storePerTest((fresh) => {
+  ;({ store, accountId } = fresh)
 })
 
 async function append(mailboxName: string, messageId: string): Promise<void> {

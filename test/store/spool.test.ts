@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { indexMessage } from '../../src/mail/index-message.ts'
 import { createAccountMail } from '../../src/store/account-mail.ts'
 import { MAX_INLINE_BYTES, requireDiskRoom } from '../../src/store/blob-store.ts'
@@ -10,20 +10,13 @@ import type { AccountId } from '../../src/store/ids.ts'
 import type { Store } from '../../src/store/open-store.ts'
 import type { SpooledMessage } from '../../src/store/spool.ts'
 import { collect } from '../contract/account-mail-session.ts'
-import { createTempDirectory, insertTestAccount, openTestStore } from '../support/store.ts'
+import { storePerTest } from '../support/store-per-test.ts'
 
-let directory: Awaited<ReturnType<typeof createTempDirectory>>
 let store: Store
 let accountId: AccountId
-
-beforeEach(async () => {
-  directory = await createTempDirectory()
-  store = await openTestStore(directory.path)
-  accountId = await insertTestAccount(store)
-})
-afterEach(async () => {
-  await store.close()
-  await directory.remove()
+let directory: string
+storePerTest((fresh) => {
+  ;({ store, accountId, directory } = fresh)
 })
 
 async function spool(bytes: Buffer, chunkBytes: number): Promise<SpooledMessage> {
@@ -38,7 +31,7 @@ async function spool(bytes: Buffer, chunkBytes: number): Promise<SpooledMessage>
 }
 
 async function files(): Promise<string[]> {
-  const { blobDirectory, spoolDirectory } = directoryLayout(directory.path)
+  const { blobDirectory, spoolDirectory } = directoryLayout(directory)
   const found = await Promise.all(
     [blobDirectory, spoolDirectory].map((path) => readdir(path, { recursive: true, withFileTypes: true })),
   )
@@ -80,7 +73,7 @@ describe('a spooled message', () => {
   })
 
   it('is refused with DiskFullError when the disk has no room, told before the first octet', async () => {
-    await expect(requireDiskRoom(directory.path, 2 ** 52)).rejects.toBeInstanceOf(DiskFullError)
+    await expect(requireDiskRoom(directory, 2 ** 52)).rejects.toBeInstanceOf(DiskFullError)
     await expect(store.beginSpool(accountId, 2 ** 52)).rejects.toBeInstanceOf(DiskFullError)
     const mail = createAccountMail({ store, accountId, accountName: 'a', maxMessageBytes: 2 ** 53 })
     expect(await mail.beginAppend('INBOX', 2 ** 52)).toMatchObject({ kind: 'limit' })

@@ -1,27 +1,19 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { AccountId } from '../../src/store/ids.ts'
 import type { Store } from '../../src/store/open-store.ts'
 import { waitingWork, workReport } from '../../src/store/work-queries.ts'
 import type { DueWork, Lease } from '../../src/store/work-rows.ts'
-import { createTempDirectory, createTestClock, insertTestAccount, openTestStore } from '../support/store.ts'
+import type { TestClock } from '../support/store.ts'
+import { storePerTest } from '../support/store-per-test.ts'
 
 /** Scheduled work: who may run a row, and when (design 3, 4). */
 
 const ROW = 'om1'
-let directory: Awaited<ReturnType<typeof createTempDirectory>>
 let store: Store
 let accountId: AccountId
-let clock: ReturnType<typeof createTestClock>
-
-beforeEach(async () => {
-  directory = await createTempDirectory()
-  clock = createTestClock()
-  store = await openTestStore(directory.path, clock)
-  accountId = await insertTestAccount(store)
-})
-afterEach(async () => {
-  await store.close()
-  await directory.remove()
+let clock: TestClock
+storePerTest((fresh) => {
+  ;({ store, accountId, clock } = fresh)
 })
 
 const schedule = (stage = 'encode', delayMs = 0) =>

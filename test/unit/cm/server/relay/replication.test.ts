@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { duration } from '../../../../../src/base/clock.ts'
 import { addressHash } from '../../../../../src/cm/ids.ts'
 import { createCmServerCertificate } from '../../../../../src/net/certificates.ts'
@@ -22,27 +21,18 @@ import {
   peerAt,
   RELAY_USER,
   type RelayServer,
-  type RelayServerOptions,
-  startRelayServer,
   upload,
 } from '../../../../support/cm-relay-support.ts'
 import { WireClient } from '../../../../support/cm-server-support.ts'
+import {
+  closedAfterwards,
+  endRelaysAfterEach,
+  start,
+  stop,
+  temporaryDirectory,
+} from '../../../../support/relays-per-test.ts'
 
-let open: { close(): Promise<void> }[] = []
-let directories: string[] = []
-
-afterEach(async () => {
-  for (const one of open.toReversed()) await one.close()
-  open = []
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
-  directories = []
-})
-
-async function start(options: RelayServerOptions = {}): Promise<RelayServer> {
-  const server = await startRelayServer(options)
-  open.push(server)
-  return server
-}
+endRelaysAfterEach()
 
 /** Two of our servers, each the peer of the other. */
 async function startPair(): Promise<readonly [RelayServer, RelayServer]> {
@@ -75,7 +65,7 @@ async function scriptedPeer(
       await connection.send(`${reply}\r\n`)
     }
   })
-  open.push(server)
+  closedAfterwards(server)
   return { ...server, said }
 }
 
@@ -332,16 +322,14 @@ describe('who the peer is', () => {
 
 describe('auth keys that wait for the peer', () => {
   it('lie in a private file, and not in it any more when they were told', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'cmb-relay-'))
-    directories.push(directory)
+    const directory = temporaryDirectory()
     const peer = await scriptedPeer()
     const one = await start({ directory, peer: peerAt(peer.port) })
     await administer(one, 'ADDLOGIN SECRETKEY0001')
     expect(statSync(join(directory, 'blocks.db')).mode & 0o077).toBe(0)
     expect(statSync(join(directory, 'blocks.db-wal')).mode & 0o077).toBe(0)
     await one.pass()
-    await one.close()
-    open = open.filter((server) => server !== one)
+    await stop(one)
     expect(readFileSync(join(directory, 'blocks.db')).includes('SECRETKEY0001')).toBe(false)
   })
 

@@ -1,6 +1,6 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { duration } from '../../../../../src/base/clock.ts'
 import {
   dataBlock,
@@ -10,25 +10,12 @@ import {
   placeOf,
   postTo,
   proxy,
-  type RelayServer,
-  type RelayServerOptions,
-  startRelayServer,
   targetOf,
   type WireBlock,
 } from '../../../../support/cm-relay-support.ts'
+import { endRelaysAfterEach, start, stop } from '../../../../support/relays-per-test.ts'
 
-let open: RelayServer[] = []
-
-afterEach(async () => {
-  for (const one of open.toReversed()) await one.close()
-  open = []
-})
-
-async function start(options: RelayServerOptions = {}): Promise<RelayServer> {
-  const server = await startRelayServer(options)
-  open.push(server)
-  return server
-}
+endRelaysAfterEach()
 
 describe('hostile items of STORE PROXY (S3)', () => {
   const HOSTILE: readonly (readonly [string, (nowMs: number) => WireBlock])[] = [
@@ -101,10 +88,9 @@ describe('hostile items of STORE PROXY (S3)', () => {
   it('says in SELFTEST when the sender has not looked for eight intervals', async () => {
     const relay = await start()
     await relay.pass()
-    await relay.close()
+    await stop(relay)
     relay.clock.advance(17 * duration.minute)
     expect(relay.relay.senderState()).toEqual({ kind: 'stalled', seconds: 17 * 60 })
-    open = open.filter((one) => one !== relay)
   })
 })
 

@@ -1,7 +1,6 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { duration } from '../../../../../src/base/clock.ts'
 import { type ScriptedServer, startScriptedServer } from '../../../../support/cm-client-support.ts'
 import {
@@ -15,40 +14,22 @@ import {
   placeOf,
   postTo,
   proxy,
-  type RelayServer,
-  type RelayServerOptions,
-  startRelayServer,
   targetOf,
   upload,
 } from '../../../../support/cm-relay-support.ts'
 import { WireClient } from '../../../../support/cm-server-support.ts'
+import {
+  closedAfterwards,
+  endRelaysAfterEach,
+  start,
+  stop,
+  temporaryDirectory,
+} from '../../../../support/relays-per-test.ts'
 
-let open: { close(): Promise<void> }[] = []
-let directories: string[] = []
-
-afterEach(async () => {
-  for (const one of open.toReversed()) await one.close()
-  open = []
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
-  directories = []
-})
-
-async function start(options: RelayServerOptions = {}): Promise<RelayServer> {
-  const server = await startRelayServer(options)
-  open.push(server)
-  return server
-}
+endRelaysAfterEach()
 
 async function script(...args: Parameters<typeof startScriptedServer>): Promise<ScriptedServer> {
-  const server = await startScriptedServer(...args)
-  open.push(server)
-  return server
-}
-
-function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'cmb-relay-'))
-  directories.push(directory)
-  return directory
+  return closedAfterwards(await startScriptedServer(...args))
 }
 
 /** A server that refuses some blocks; payloads sent to it end with CRLF, since it takes them for lines. */
@@ -212,8 +193,7 @@ describe('STORE PROXY', () => {
       const { nextMs, failures } = server.store.relay.targets.get(targetOf(gone))
       waits.push((nextMs - nowMs) / 1000)
       expect(failures).toBe(attempt + 1)
-      await server.close()
-      open = open.filter((one) => one !== server)
+      await stop(server)
       server = await start({ directory, allowed: [placeOf(gone)], nowMs: nextMs })
     }
     expect(waits).toEqual([120, 300, 1800, 3600, 3600, 3600])
@@ -227,8 +207,7 @@ describe('STORE PROXY', () => {
     const data = dataBlock('kept', first.clock.now())
     expect(await proxy(first, postTo(data, targetOf(there)))).toBe('DONE')
     expect(await proxy(first, postTo(announcementOf(data, first.clock.now()), targetOf(there)))).toBe('DONE')
-    await first.close()
-    open = open.filter((one) => one !== first)
+    await stop(first)
     const again = await start({ directory, allowed: [placeOf(there)] })
     again.clock.advance(10 * duration.second)
     await again.relay.settled()
