@@ -26,8 +26,8 @@ interface Given {
 }
 
 /**
- * The original of a signed forward; undefined when there is none, or it cannot be read. Its signer's key is looked for as any
- * sender's. Nothing in it is for us: it is not acknowledged, and no secret in it is looked at.
+ * The original of a signed forward; undefined when there is none, or it cannot be read. Its signer's key is looked for
+ * like that of every sender. Nothing in it is for us: it is not acknowledged, and no secret in it is looked at.
  */
 export function forwardedToRender(
   context: BridgeContext,

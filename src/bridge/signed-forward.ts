@@ -96,7 +96,7 @@ export async function signedForwardProblem(
 
 /**
  * The signed original of the message that is attached; undefined when it is not asked for, is not kept any more, or holds
- * another that would tell of blind copies: then the attachment goes as any other.
+ * another that would tell of blind copies: then the attachment goes like all others.
  */
 export async function findSignedForward(
   context: Pick<BridgeContext, 'store' | 'pool' | 'log'>,

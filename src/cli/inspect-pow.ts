@@ -11,7 +11,7 @@ interface InspectPowFlags {
 
 /** Octets of the file a proof may be made over: far more than a data block has. */
 const MAX_DATA_BYTES = 64 * 1024 * 1024
-/** Without --demand: any proof at all. */
+/** Without --demand every proof will do. */
 const ANY_PROOF: ProofOfWorkStrength = { bits: 0, matches: 2 }
 
 /** `BITS,MATCHES`; misuse when it is not. */

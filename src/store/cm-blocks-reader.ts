@@ -12,7 +12,7 @@ const READ_CHUNK_BYTES = 64 * 1024
 export class CmBlockReader {
   readonly #payloadDirectory: string
   readonly #oldestMs: (type: BlockType) => number
-  readonly #any: StatementSync
+  readonly #known: StatementSync
   readonly #slot: StatementSync
   readonly #text: StatementSync
   readonly #payload: StatementSync
@@ -24,7 +24,7 @@ export class CmBlockReader {
   ) {
     this.#payloadDirectory = place.payloadDirectory
     this.#oldestMs = place.oldestMs
-    this.#any = database.prepare('SELECT id FROM records WHERE key = ? AND type = ? LIMIT 1')
+    this.#known = database.prepare('SELECT id FROM records WHERE key = ? AND type = ? LIMIT 1')
     // Left to itself, SQLite goes through all records of the type by date, which are in order already.
     this.#slot = database.prepare(
       `SELECT id, payload_bytes FROM records INDEXED BY records_by_slot
@@ -37,9 +37,9 @@ export class CmBlockReader {
   find(key: BlockKey, { type, sinceMs = 0, mayRead }: FindOptions): FoundBlock | undefined {
     const keyBytes = Buffer.from(key, 'hex')
     for (const candidate of type === undefined ? BLOCK_TYPES : [type]) {
-      const any = this.#any.get(keyBytes, typeCode(candidate))
-      if (any === undefined) continue
-      if (mayRead?.(candidate, () => this.#textOf(Number(any.id)) ?? '') === false) return undefined
+      const known = this.#known.get(keyBytes, typeCode(candidate))
+      if (known === undefined) continue
+      if (mayRead?.(candidate, () => this.#textOf(Number(known.id)) ?? '') === false) return undefined
       const since = candidate === 'message-announcement' ? sinceMs : 0
       const fromMs = Math.max(since, this.#oldestMs(candidate))
       const rows = this.#slot.all(keyBytes, typeCode(candidate), fromMs)

@@ -182,7 +182,10 @@ export function acknowledgmentBlock(read: ReadConnection, blockId: number): Unpo
   return row === undefined ? undefined : toBlock(row)
 }
 
-/** Acknowledgments an account waits for, at most `limit`: any of them, so that many that never come hide none that do. */
+/**
+ * Acknowledgments an account waits for, at most `limit`, whichever they are, so that many that never come hide none
+ * that do.
+ */
 export function openAcknowledgments(
   read: ReadConnection,
   accountId: AccountId,

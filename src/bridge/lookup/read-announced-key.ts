@@ -19,7 +19,7 @@ export type AnnouncedKey =
   | {
       readonly kind: 'unusable'
       readonly unusable: UnusableKey
-      /** Of a verified announcement; 0 for one that is not: any good one is newer. */
+      /** Of a verified announcement; 0 for one that is not, than which every good one is newer. */
       readonly announcedMs: number
       /** Lower case; undefined when the key cannot be read. */
       readonly addresses: readonly string[] | undefined
