@@ -58,8 +58,16 @@ async function readAndTell({ path, onChange }: FollowedFile): Promise<void> {
   await onChange(await readFile(path, 'utf8'))
 }
 
-/** Another stamp is another content; an editor that replaces the file makes another inode. */
+/**
+ * Another stamp is another content; an editor that replaces the file makes another inode. A path that cannot be looked at
+ * has a stamp of its own: reading it, which follows, says why.
+ */
 function stampOf(path: string): string {
-  const found: Stats | undefined = statSync(path, { throwIfNoEntry: false })
+  let found: Stats | undefined
+  try {
+    found = statSync(path, { throwIfNoEntry: false })
+  } catch {
+    return 'unreadable'
+  }
   return found === undefined ? '' : `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -94,6 +94,21 @@ describe('followFile', () => {
     writeFileSync(path, 'right again')
     await settle()
     expect(told.at(-1)).toBe('right again')
+    await end()
+  })
+
+  it('tells once that the path cannot be looked at, and goes on when it can', async () => {
+    writeFileSync(path, 'one')
+    const end = await follow()
+    rmSync(path)
+    symlinkSync(path, path)
+    await settle()
+    await settle()
+    expect(errors).toEqual([expect.objectContaining({ code: 'ELOOP' })])
+    rmSync(path)
+    writeFileSync(path, 'two')
+    await settle()
+    expect(told).toEqual(['one', 'two'])
     await end()
   })
 
