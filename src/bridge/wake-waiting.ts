@@ -14,7 +14,7 @@ export async function wakeWaiting(
   hostPorts: readonly string[],
 ): Promise<DueWork[]> {
   const woken: DueWork[] = []
-  for (const hostPort of hostPorts) {
+  for (const hostPort of new Set(hostPorts)) {
     for (const row of rowsWaitingForServer(store.read, hostPort, WAKE_ROWS)) {
       const due = await store.write('wakeWork', { row })
       if (due !== undefined) woken.push(due)

@@ -42,15 +42,21 @@ export function isLeaseHeld(read: ReadConnection, { row, attempt, incarnation }:
   return found !== undefined
 }
 
-/** Rows that wait, after a failure, to post something to a target that names this server; the longest waits first. */
+/** Whole names in `server=h:p,h:p`: the port of one server begins that of another. */
+const NAMES_SERVER = `instr(',' || substr(target, length('server=') + 1) || ',', ',' || ?1 || ',') > 0`
+
+/**
+ * Rows that wait, after a failure, to post something to a target that names this server; the longest waits first.
+ * `hostPort` as `encodeServerAddress` writes it.
+ */
 export function rowsWaitingForServer(read: ReadConnection, hostPort: string, limit: number): string[] {
   return read
     .all<{ readonly row: string }>(
       `SELECT row FROM work WHERE failures > 0 AND lease IS NULL AND (
          (stage = 'post' AND EXISTS (SELECT 1 FROM outbound_copies JOIN outbound_blocks ON copy_id = outbound_copies.id
-            WHERE outbound_id = CAST(substr(row, 3) AS INTEGER) AND posted_ms IS NULL AND instr(target, ?1) > 0))
+            WHERE outbound_id = CAST(substr(row, 3) AS INTEGER) AND posted_ms IS NULL AND ${NAMES_SERVER}))
          OR (stage = 'acknowledge' AND EXISTS (SELECT 1 FROM outbound_blocks
-            WHERE id = CAST(substr(row, 3) AS INTEGER) AND instr(target, ?1) > 0)))
+            WHERE id = CAST(substr(row, 3) AS INTEGER) AND ${NAMES_SERVER})))
        ORDER BY next_attempt_ms DESC LIMIT ?2`,
       hostPort.toLowerCase(),
       limit,
