@@ -4,13 +4,13 @@ import { type Account, listAccounts } from '../store/account-queries.ts'
 import { staleContacts } from '../store/contact-queries.ts'
 import type { AccountId } from '../store/ids.ts'
 import type { BridgeContext } from './bridge-context.ts'
+import { jittered } from './retry-delay.ts'
 import { type RivalContext, refreshContact, tellOwnRivals } from './rivals.ts'
 
 /** Contacts' keys are fetched again weekly, with a look for rivals (design 9). */
 const STALE_AFTER_MS = 7 * duration.day
-/** Between passes, ± 20 %, so that bridges do not ask in step and nobody learns a rhythm. */
+/** Between passes, jittered, so that bridges do not ask in step and nobody learns a rhythm. */
 const EVERY_MS = duration.hour
-const JITTER = 0.2
 /** The first pass after a start: mail goes first. */
 const FIRST_AFTER_MS = 5 * duration.minute
 /** Contacts of one account in a pass: 1,600 a week, and never a burst of connections. */
@@ -28,7 +28,7 @@ export function startContactRefresh(context: BridgeContext): () => Promise<void>
   let cancel = (): void => undefined
   const schedule = (delayMs: number): void => {
     if (ended.signal.aborted) return
-    cancel = context.clock.after(delayMs * (1 - JITTER + 2 * JITTER * context.random()), run)
+    cancel = context.clock.after(jittered(delayMs, context.random()), run)
   }
   const run = (): void => {
     running = refresh

@@ -7,11 +7,11 @@ import {
   parseFolderSyncLog,
   SYNC_LOG_ENTRY,
 } from '../cm/message/folder-sync.ts'
-import { readZipEntryBytes, ZipDamagedError } from '../cm/message/zip-read.ts'
 import { parseMessageAnnouncements } from '../cm/message-announcement.ts'
 import type { SyncedChange, SyncedMailbox } from '../store/folder-sync-rows.ts'
 import { deliveredAnnouncements, type InboundMessage, pendingInbound } from '../store/inbound-queries.ts'
 import type { BridgeContext } from './bridge-context.ts'
+import { readSmallEntry } from './read-small-entry.ts'
 
 /**
  * What a reference client of the same account did, as changes of our mailboxes (CM message 7). Folders of its own, drafts
@@ -42,7 +42,9 @@ export async function readSyncedRecords(
   message: InboundMessage,
   opened: OpenedMessage,
 ): Promise<SyncedRecords> {
-  const log = parseFolderSyncLog(await readLog(opened))
+  const log = parseFolderSyncLog(
+    (await readSmallEntry(opened, SYNC_LOG_ENTRY, MAX_SYNC_LOG_BYTES)) ?? new Uint8Array(0),
+  )
   const delivered = deliveredAnnouncements(context.store.read, message.accountId)
   const changes = log.records.flatMap((record) => toChange(record, delivered))
   const { ignoredCount, isCut } = log
@@ -51,17 +53,6 @@ export async function readSyncedRecords(
   }
   const sentIds = log.records.flatMap((record) => (record.name === 'SendMsg' ? [record.id] : []))
   return { changes, sentIds }
-}
-
-async function readLog(opened: OpenedMessage): Promise<Uint8Array> {
-  const entry = opened.entries.find(({ name }) => name === SYNC_LOG_ENTRY)
-  if (entry === undefined || entry.size > MAX_SYNC_LOG_BYTES) return new Uint8Array(0)
-  try {
-    return await readZipEntryBytes(opened.zip, entry, { maxBytes: MAX_SYNC_LOG_BYTES })
-  } catch (error) {
-    if (error instanceof ZipDamagedError) return new Uint8Array(0)
-    throw error
-  }
 }
 
 function toChange(record: FolderSyncRecord, delivered: ReadonlySet<AnnouncementId>): SyncedChange[] {

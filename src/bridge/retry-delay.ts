@@ -10,7 +10,7 @@ const GIVE_UP_TRIES = 12
 const FIRST_RETRY_MS = 10 * duration.second
 /** The longest distance between two tries (design 7.9). */
 const MAX_RETRY_MS = duration.hour
-/** Share of the delay that is random, so that many messages do not come back in step. */
+/** Share of a delay that is random, so that what began together does not come back in step. */
 const JITTER = 0.2
 
 /**
@@ -19,7 +19,7 @@ const JITTER = 0.2
  */
 export function retryDelayMs(failures: number, random: number): number {
   const base = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 20), MAX_RETRY_MS)
-  return Math.round(base * (1 - JITTER + 2 * JITTER * random))
+  return jittered(base, random)
 }
 
 /** True when servers that do not answer are given up; `failures` in a row before this one. */
@@ -27,7 +27,7 @@ export function isGivenUp(ageMs: number, failures: number): boolean {
   return ageMs >= GIVE_UP_AFTER_MS && failures >= GIVE_UP_TRIES
 }
 
-/** A regular distance with the same jitter (polls). */
+/** A distance in milliseconds, ± 20 %; `random` is in [0, 1). */
 export function jittered(baseMs: number, random: number): number {
   return Math.round(baseMs * (1 - JITTER + 2 * JITTER * random))
 }

@@ -5,7 +5,6 @@ import {
   type SyncedMessage,
   syncedMessageEntry,
 } from '../cm/message/synced-message.ts'
-import { readZipEntryBytes, ZipDamagedError } from '../cm/message/zip-read.ts'
 import { indexMessage } from '../mail/index-message.ts'
 import type { Account } from '../store/account-queries.ts'
 import { contactByKeyId } from '../store/contact-queries.ts'
@@ -13,6 +12,7 @@ import type { SyncedSentCopy } from '../store/folder-sync-rows.ts'
 import { messageIdOfUniqueId } from '../store/inbound-queries.ts'
 import type { SpooledMessage } from '../store/spool.ts'
 import type { BridgeContext } from './bridge-context.ts'
+import { readSmallEntry } from './read-small-entry.ts'
 import type { Party } from './render/display-name.ts'
 import { type MessageToRender, renderMessage } from './render/render-message.ts'
 
@@ -72,19 +72,9 @@ export async function renderSentCopies(
 
 async function readMessage(opened: OpenedMessage, sentId: string): Promise<SyncedMessage | undefined> {
   const name = syncedMessageEntry(sentId)
-  const pickle = await readEntry(opened, name)
-  return pickle === undefined ? undefined : parseSyncedMessage(pickle, await readEntry(opened, `${name}.HDR`))
-}
-
-async function readEntry(opened: OpenedMessage, name: string): Promise<Uint8Array | undefined> {
-  const entry = opened.entries.find((one) => one.name === name)
-  if (entry === undefined || entry.size > MAX_SYNCED_MESSAGE_BYTES) return undefined
-  try {
-    return await readZipEntryBytes(opened.zip, entry, { maxBytes: MAX_SYNCED_MESSAGE_BYTES })
-  } catch (error) {
-    if (error instanceof ZipDamagedError) return undefined
-    throw error
-  }
+  const pickle = await readSmallEntry(opened, name, MAX_SYNCED_MESSAGE_BYTES)
+  if (pickle === undefined) return undefined
+  return parseSyncedMessage(pickle, await readSmallEntry(opened, `${name}.HDR`, MAX_SYNCED_MESSAGE_BYTES))
 }
 
 interface Sent {

@@ -1,7 +1,7 @@
 import type { KeyId } from '../../cm/ids.ts'
 import type { OpenedMessage } from '../../cm/message/decode-message.ts'
 import type { HeaderParty } from '../../cm/message/header-txt.ts'
-import { readZipEntry, readZipEntryBytes, ZipDamagedError } from '../../cm/message/zip-read.ts'
+import { readZipEntry, ZipDamagedError } from '../../cm/message/zip-read.ts'
 import {
   MAX_RECIPE_BYTES,
   type MimeRecipe,
@@ -9,6 +9,7 @@ import {
   RECIPE_ENTRY_NAME,
   recipeEntries,
 } from '../mime/mime-recipe.ts'
+import { readSmallEntry } from '../read-small-entry.ts'
 import type { Party } from './display-name.ts'
 import type { IncomingOrigin, IncomingVerdict } from './incoming-headers.ts'
 import type { MessageToRender } from './render-message.ts'
@@ -71,16 +72,8 @@ export async function messageToRender(
 }
 
 async function readRecipe(opened: OpenedMessage): Promise<MimeRecipe | undefined> {
-  const entry = opened.entries.find(({ name }) => name === RECIPE_ENTRY_NAME)
-  if (entry === undefined || entry.size > MAX_RECIPE_BYTES) return undefined
-  let bytes: Buffer
-  try {
-    bytes = await readZipEntryBytes(opened.zip, entry, { maxBytes: MAX_RECIPE_BYTES })
-  } catch (error) {
-    if (error instanceof ZipDamagedError) return undefined
-    throw error
-  }
-  const recipe = parseRecipe(bytes)
+  const bytes = await readSmallEntry(opened, RECIPE_ENTRY_NAME, MAX_RECIPE_BYTES)
+  const recipe = bytes && parseRecipe(bytes)
   if (recipe === undefined) return undefined
   // Two entries of one name would let two readers rebuild two messages.
   const isUsable = recipeEntries(recipe).every(
