@@ -45,12 +45,15 @@ export type Dearmored =
       readonly reason: 'secret-key' | 'not-a-key' | 'several-certificates' | 'corrupt'
     }
 
+/** Looked for once a run: a long run of blanks that ends nothing must not be tried from each of them (S9). */
+const TRAILING_BLANKS = /(?<![ \t\r])[ \t\r]+$/
+
 /**
  * One armored public key as it comes from the network: CRLF, blanks at line ends, headers, text around and a missing
  * checksum are fine, since GnuPG takes them; anything else is not (case K11).
  */
 export function dearmorPublicKey(text: string): Dearmored {
-  const lines = text.split('\n').map((line) => line.replace(/[ \t\r]+$/, ''))
+  const lines = text.split('\n').map((line) => line.replace(TRAILING_BLANKS, ''))
   if (lines.includes(begin('secret'))) return { kind: 'refused', reason: 'secret-key' }
   const first = lines.indexOf(begin('public'))
   const last = lines.indexOf(end('public'), first)

@@ -62,12 +62,15 @@ export function parseClearSigned(lines: readonly string[]): ClearSignedResult {
   return { kind: 'signed', signed: { escapedLines, lines: unescaped, signature: armor } }
 }
 
+/** Looked for once a run: a long run of blanks that ends nothing must not be tried from each of them (S9). */
+const TRAILING_BLANKS = /(?<![ \t])[ \t]+$/
+
 /**
  * The text a signature covers: trailing blanks and tabs gone, LF between the lines and none after the last one
  * (CM wire 3.1); the signature itself is taken over CRLF.
  */
 export function signedText(lines: readonly string[]): string {
-  return lines.map((line) => line.replace(/[ \t]+$/, '')).join('\n')
+  return lines.map((line) => line.replace(TRAILING_BLANKS, '')).join('\n')
 }
 
 /** Puts text and signature together as gpg prints them; `lines` are the text's lines, not escaped (CM wire 3.1). */

@@ -67,7 +67,7 @@ function firstExact(lines: readonly string[], name: string): string | undefined 
 
 /** `Mailboxes` is split at commas and nothing else is trimmed but a tab at the end (CM wire 3.4). */
 export function parseMailboxPrefixes(value: string): string[] {
-  return value.replace(/[\r\n\t]+$/, '').split(',')
+  return value.replace(/(?<![\r\n\t])[\r\n\t]+$/, '').split(',')
 }
 
 /** Headers a sender reads: the last one counts, names in any case (CM wire 3.4). */

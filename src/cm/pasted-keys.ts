@@ -85,15 +85,14 @@ interface Marker {
   readonly end: number
 }
 
-/** Dashes as word processors turn them, and what they do to a run of five. */
+/** Dashes as word processors turn them, and what they do to a run of five; a run is tried from its start alone. */
 const MARKER =
-  /[-\u2010-\u2015\u2212]+ ?(BEGIN|END) (PGP (?:PUBLIC|PRIVATE) KEY BLOCK) ?[-\u2010-\u2015\u2212]+/g
+  /(?<![-\u2010-\u2015\u2212])[-\u2010-\u2015\u2212]+ ?(BEGIN|END) (PGP (?:PUBLIC|PRIVATE) KEY BLOCK) ?[-\u2010-\u2015\u2212]+/g
 /** Characters nobody sees. */
 const INVISIBLE = /[\u00ad\u200b-\u200d\u2060\ufeff]/g
 
 function findBlocks(given: string): Block[] | Refused {
   const text = given.replace(/\r\n?/g, '\n').replace(INVISIBLE, '')
-  const lineAt = (offset: number): number => text.slice(0, offset).split('\n').length
   const markers = [...text.matchAll(MARKER)].map(
     (match): Marker => ({
       word: match[1] ?? '',
@@ -103,10 +102,13 @@ function findBlocks(given: string): Block[] | Refused {
     }),
   )
   const blocks: Block[] = []
+  let line = 1
+  let counted = 0
   for (let at = 0; at < markers.length; at += 2) {
     const [first, last] = [markers[at], markers[at + 1]]
     if (first === undefined) break
-    const line = lineAt(first.start)
+    line += text.slice(counted, first.start).split('\n').length - 1
+    counted = first.start
     if (first.word === 'END')
       return refused(line, 'a key block ends here that began nowhere: copy it from its first line')
     if (last === undefined || last.word !== 'END' || last.label !== first.label) {

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parseAddressClaims } from '../../../src/cm/address-claim.ts'
+import { dearmorPublicKey } from '../../../src/cm/armor.ts'
 import {
   buildAcknowledgment,
   buildAddressClaim,
   buildKeyAnnouncement,
   type ProofMaker,
 } from '../../../src/cm/build-announcements.ts'
-import { encodeClearSigned } from '../../../src/cm/clear-signed.ts'
+import { encodeClearSigned, signedText } from '../../../src/cm/clear-signed.ts'
 import { addressHash, keyAnnouncementKey, parseBlockKey, parseKeyId } from '../../../src/cm/ids.ts'
 import { verifyKeyAnnouncement } from '../../../src/cm/judge-signed.ts'
 import { encodeKeyAnnouncementBody, parseKeyAnnouncement } from '../../../src/cm/key-announcement.ts'
@@ -196,6 +197,14 @@ describe('hostile announcements', () => {
 
   it('are refused by size before anything is parsed', () => {
     expect(parseKeyAnnouncement('x'.repeat(300_000))).toEqual({ kind: 'rejected', reason: 'too-large' })
+  })
+})
+
+describe('text between signatures', () => {
+  it('loses trailing blanks alone, in a moment however many stand within', () => {
+    const blanks = ' '.repeat(1024 * 1024)
+    expect(signedText(['a \t', ' b', '', `${blanks}c${blanks}`])).toBe(`a\n b\n\n${blanks}c`)
+    expect(dearmorPublicKey(`${blanks}x`)).toEqual({ kind: 'refused', reason: 'not-a-key' })
   })
 })
 

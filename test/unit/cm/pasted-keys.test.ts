@@ -143,6 +143,14 @@ describe('K11: refused with a sentence that names the line', () => {
     expect(readPastedKeys('x'.repeat(MAX_PASTED_BYTES + 1)).kind).toBe('refused')
   })
 
+  it('a file of dashes, and of thousands of tiny blocks, in a moment', () => {
+    const begin = '-----BEGIN PGP PUBLIC KEY BLOCK-----'
+    const tiny = `${begin}\nAAAA\n${begin.replace('BEGIN', 'END')}\n`
+    const many = tiny.repeat(Math.floor(MAX_PASTED_BYTES / tiny.length))
+    expect(readPastedKeys('-'.repeat(MAX_PASTED_BYTES)).kind).toBe('refused')
+    expect(readPastedKeys(many)).toMatchObject({ sentence: expect.stringMatching(/^line 1: /) })
+  })
+
   it('a damaged binary file', () => {
     expect(readPastedKeys(binary(PUBLIC).subarray(0, 100))).toMatchObject({ sentence: /^the file: / })
   })
