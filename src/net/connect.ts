@@ -87,13 +87,18 @@ export function formatHostPort(host: string, port: number): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
+/** The host itself: an IPv6 address without the brackets it may stand in. */
+export function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1')
+}
+
 /** The system's resolver: hosts file and DNS. */
 export const systemResolveHost: ResolveHost = async (host) =>
   (await lookup(host, { all: true })).map(({ address }) => address)
 
 async function resolve(options: ConnectOptions, deadline: AbortSignal): Promise<readonly string[]> {
   const { port, resolveHost = systemResolveHost } = options
-  const host = options.host.replace(/^\[(.*)\]$/, '$1')
+  const host = withoutBrackets(options.host)
   if (isIP(host) > 0) return [host]
   const hostPort = formatHostPort(host, port)
   const { promise: late, reject } = Promise.withResolvers<never>()

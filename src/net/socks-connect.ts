@@ -2,7 +2,13 @@ import type { Socket } from 'node:net'
 import { SocksClient } from 'socks'
 import { duration } from '../base/clock.ts'
 import { type AddressJudge, anyAddress, judgeUnresolved } from './address-guard.ts'
-import { ConnectError, connectSocketTo, formatHostPort, type ResolveHost } from './connect.ts'
+import {
+  ConnectError,
+  connectSocketTo,
+  formatHostPort,
+  type ResolveHost,
+  withoutBrackets,
+} from './connect.ts'
 import { SocketChannel } from './socket-channel.ts'
 
 /** Milliseconds for the proxy and what lies behind it together: twice a direct connection (CM wire 7.10). */
@@ -35,7 +41,7 @@ export interface SocksConnectOptions {
  */
 export async function connectThroughSocks(options: SocksConnectOptions): Promise<SocketChannel> {
   const { proxy, judge, timeoutMs = CONNECT_TIMEOUT_MS } = options
-  const host = options.host.replace(/^\[(.*)\]$/, '$1')
+  const host = withoutBrackets(options.host)
   const hostPort = formatHostPort(options.host, options.port)
   const proxyHostPort = formatHostPort(proxy.host, proxy.port)
   if (!judgeUnresolved(judge, { hostPort, host })) throw new ConnectError('forbidden-address', hostPort)

@@ -1,7 +1,13 @@
 import type { Clock } from '../../base/clock.ts'
 import { type AddressJudge, judgeUnresolved } from '../../net/address-guard.ts'
 import type { ByteChannel, PeerCertificate } from '../../net/byte-channel.ts'
-import { ConnectError, connect, formatHostPort, type ResolveHost } from '../../net/connect.ts'
+import {
+  ConnectError,
+  connect,
+  formatHostPort,
+  type ResolveHost,
+  withoutBrackets,
+} from '../../net/connect.ts'
 import { connectThroughSocks } from '../../net/socks-connect.ts'
 import type { CertificateMemory } from '../port.ts'
 import { CmProtocolError } from './cm-protocol-error.ts'
@@ -62,7 +68,7 @@ export async function connectCmServer(
   const channel = await openChannel({ target, route, timeouts }, environment)
   const dialogue = new CmDialogue(channel, environment.clock, timeouts)
   const hostPort = formatHostPort(target.host, target.port)
-  const host = target.host.replace(/^\[(.*)\]$/, '$1')
+  const host = withoutBrackets(target.host)
   await dialogue.within(timeouts.wholeReplyMs, async () => {
     await awaitGreeting(dialogue)
     await startTls(dialogue, { host, authorities: environment.authorities })

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../base/clock.ts'
 import { type AddressJudge, judgeUnresolved, publicAddressesExcept } from '../../../net/address-guard.ts'
+import { withoutBrackets } from '../../../net/connect.ts'
 import type { CmClientEnvironment } from '../../client/connect-cm-server.ts'
 import { routeTo } from '../../client/proxy-route.ts'
 import type { RandomInt } from '../../client/server-list.ts'
@@ -80,7 +81,7 @@ export function startRelay(options: RelayOptions): RunningRelay {
     mayContact: (server: ServerAddress) =>
       judgeUnresolved(judge, {
         hostPort: encodeServerAddress(server),
-        host: server.host.replace(/^\[(.*)\]$/, '$1'),
+        host: withoutBrackets(server.host),
       }),
   }
 
@@ -116,6 +117,9 @@ export function startRelay(options: RelayOptions): RunningRelay {
   }
 }
 
+/** Changes that are remembered as told: a target can show another certificate each time. Then all are told anew. */
+const MAX_REPORTED = 1000
+
 /** A target with another certificate than before still gets its blocks, as at the reference; it is told once (S4). */
 function reportingChanges({ certificates }: RelayQueue, log: RelayLog): CertificateMemory {
   const reported = new Set<string>()
@@ -125,6 +129,7 @@ function reportingChanges({ certificates }: RelayQueue, log: RelayLog): Certific
     replace: (hostPort, seen) => certificates.replace(hostPort, seen),
     async reportChange(hostPort, seen) {
       if (reported.has(hostPort + seen.sha256)) return
+      if (reported.size >= MAX_REPORTED) reported.clear()
       reported.add(hostPort + seen.sha256)
       log.warn({ server: hostPort, sha256: seen.sha256 }, 'a server shows another certificate than before')
     },
