@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { duration } from '../../base/clock.ts'
 import type { Secret } from '../../base/secret.ts'
 import type { AddressJudge } from '../../net/address-guard.ts'
+import { blockLines } from '../block-text.ts'
 import { encodeBlockLines, encodeLine, MAX_LINE_BYTES } from '../framer.ts'
 import { type BlockKey, parseKeyId } from '../ids.ts'
 import { formatUtcTime } from '../utc-time.ts'
@@ -273,7 +274,7 @@ async function* payloadChunks(
 const FRAMING_LINE = /^(?:EndBlock|(?:Data|Padding): .*)$/i
 
 function requireSendable(blockText: string): void {
-  for (const line of blockText.replaceAll('\r', '').replace(/\n$/, '').split('\n')) {
+  for (const line of blockLines(blockText)) {
     if (FRAMING_LINE.test(line)) throw new Error(`a text block cannot carry the line ${JSON.stringify(line)}`)
     if (Buffer.byteLength(line) > MAX_LINE_BYTES)
       throw new Error('a text block holds a line over 16384 octets')
@@ -289,17 +290,14 @@ const SERVERS_LINE = /^Post-To: server=[^\n]*$/i
  * would be published in the DHT, and with `embargo:` a reference server's sender dies (CM wire 8.5).
  */
 function requireAddressing(text: string, how: StoreCommand): void {
-  const lines = text
-    .replaceAll('\r', '')
-    .split('\n')
-    .filter((line) => ADDRESSING_LINE.test(line))
+  const lines = blockLines(text).filter((line) => ADDRESSING_LINE.test(line))
   const isRight = how.kind === 'proxy' ? lines.every((line) => SERVERS_LINE.test(line)) : lines.length === 0
   if (!isRight) throw new Error('a block must not say where it goes')
   if (how.kind === 'proxy' && lines.length === 0) throw new Error('a block to pass on must say where it goes')
 }
 
 function requireDataHeader(headerText: string, payloadBytes: number): void {
-  const lines = headerText.replaceAll('\r', '').replace(/\n$/, '').split('\n')
+  const lines = blockLines(headerText)
   const last = lines.pop()
   if (
     last !== `Data: ${payloadBytes}` ||

@@ -4,12 +4,12 @@ import { open, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { MAX_ENTANGLED_PAYLOAD_BYTES, MAX_SERVER_PAYLOAD_BYTES } from '../block-text.ts'
 import { type AnnouncementId, announcementId, type BlockKey, type MessageHash } from '../ids.ts'
+import { READ_CHUNK_BYTES } from './byte-source.ts'
 
 /** Ciphertext file ⇄ data blocks (CM message 1.1, CM wire 8.5, 8.6). */
 
 /** Octets of one message's ciphertext: the unpacked limit of its ZIP and what OpenPGP adds. */
 export const MAX_CIPHERTEXT_BYTES = 2 * 1024 * 1024 * 1024 + 64 * 1024 * 1024
-const READ_CHUNK_BYTES = 256 * 1024
 
 /** Where mail goes decides how it is cut (CM wire 8.5). */
 export type BlockTarget = 'server' | 'entangled'

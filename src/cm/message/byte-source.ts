@@ -7,8 +7,8 @@ export type ByteSource = { readonly path: string } | { readonly bytes: Uint8Arra
 /** Octets of a message that is handled in memory: a dozen small files cost more than all its cryptography. */
 export const MAX_IN_MEMORY_BYTES = 1024 * 1024
 
-/** Read size that keeps worker and main thread busy without growing memory. */
-const READ_CHUNK_BYTES = 256 * 1024
+/** Octets of one read: openpgp.js is a tenth faster than with 64 KiB; more only costs memory (measurements 1). */
+export const READ_CHUNK_BYTES = 256 * 1024
 
 /** Octets `[start, end)` as they come. */
 export function sourceChunks(

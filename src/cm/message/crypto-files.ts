@@ -10,7 +10,7 @@ import {
   encryptWhole,
 } from '../openpgp/encryption.ts'
 import type { DetachedVerdict } from '../signature-verdict.ts'
-import type { ByteSource } from './byte-source.ts'
+import { type ByteSource, READ_CHUNK_BYTES } from './byte-source.ts'
 import type { ByteStream } from './byte-stream.ts'
 import type { EncryptionPlan } from './encryption-plan.ts'
 
@@ -18,9 +18,6 @@ import type { EncryptionPlan } from './encryption-plan.ts'
  * OpenPGP from file to file, bounded in memory whatever the size (measurements 1). Keys are armored text. Slow: run
  * these in `cm/workers/`.
  */
-
-/** openpgp.js is a tenth faster with these than with 64 KiB; larger ones only cost memory (measurements 1). */
-const READ_CHUNK_BYTES = 256 * 1024
 
 /** A file, or its part from `start` (octets) to its end. */
 interface FileRange {

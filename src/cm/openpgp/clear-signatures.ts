@@ -11,6 +11,7 @@ import {
   OPENPGP_SETTINGS,
   readCertificateText,
   readOneSignature,
+  readOwnKey,
 } from './settings.ts'
 
 /**
@@ -51,10 +52,9 @@ export async function verifyClearSigned(
 /** Clear-signs a text whose last line ends with LF, byte for byte in gpg's form (CM wire 3.1). */
 export async function clearsign(text: string, secretKey: SecretKey, dateMs: number): Promise<string> {
   const lines = blockLines(text)
-  const armoredKey = secretKey.armored.reveal()
   const signed: unknown = await openpgp.sign({
     message: await openpgp.createMessage({ text: signedText(lines) }),
-    signingKeys: await openpgp.readPrivateKey({ armoredKey, config: OPENPGP_SETTINGS }),
+    signingKeys: await readOwnKey(secretKey),
     detached: true,
     format: 'object',
     date: new Date(dateMs),

@@ -1,4 +1,5 @@
 import * as openpgp from 'openpgp'
+import { duration } from '../../base/clock.ts'
 import { type ByteStream, collectStream, drainStream } from '../message/byte-stream.ts'
 import type { BadSignatureReason, DetachedVerdict } from '../signature-verdict.ts'
 import { knownCertificate, knownSecretKey } from './known-keys.ts'
@@ -12,7 +13,7 @@ import {
 } from './settings.ts'
 
 /** Milliseconds mail can be under way: posted for three days, ten at a server, one to be fetched (case K05). */
-const LATEST_MAIL_MS = 14 * 24 * 60 * 60 * 1000
+const LATEST_MAIL_MS = 14 * duration.day
 
 /* Streams: nothing here holds more than a few chunks of a message. */
 

@@ -3,7 +3,7 @@ import { Secret } from '../../base/secret.ts'
 import type { SecretKey } from '../secret-key.ts'
 import { parseCertificate } from './certificates.ts'
 import { hasValidBinding } from './encryption-subkeys.ts'
-import { FULL_SETTINGS, OPENPGP_SETTINGS } from './settings.ts'
+import { FULL_SETTINGS, readOwnKey } from './settings.ts'
 
 export type MergeResult =
   | {
@@ -26,8 +26,8 @@ export async function mergeSecretKeys(
   added: SecretKey,
   nowMs: number,
 ): Promise<MergeResult> {
-  const own = await readPrivate(current)
-  const other = await readPrivate(added)
+  const own = await readOwnKey(current)
+  const other = await readOwnKey(added)
   if (own.getFingerprint() !== other.getFingerprint()) return { kind: 'other-key' }
   const before = secretsOf(own)
   // Whoever has the primary's secret is the base: `update` does not fill in a stub.
@@ -46,10 +46,6 @@ export async function mergeSecretKeys(
   if (read.kind === 'refused') throw new Error('the merged key cannot be read back')
   const gained = [...secretsOf(merged)].filter((fingerprint) => !before.has(fingerprint))
   return { kind: 'ok', secretKey: { certificate: read.certificate, armored: new Secret(armored) }, gained }
-}
-
-function readPrivate(secretKey: SecretKey): Promise<openpgp.PrivateKey> {
-  return openpgp.readPrivateKey({ armoredKey: secretKey.armored.reveal(), config: OPENPGP_SETTINGS })
 }
 
 function hasSecret({ keyPacket }: openpgp.Key | openpgp.Subkey): boolean {

@@ -4,7 +4,7 @@ import type { UnusableReason } from '../certificate.ts'
 import type { SecretKey } from '../secret-key.ts'
 import { parseCertificate } from './certificates.ts'
 import { encryptionSubkeys } from './encryption-subkeys.ts'
-import { FULL_SETTINGS, OPENPGP_SETTINGS } from './settings.ts'
+import { FULL_SETTINGS, OPENPGP_SETTINGS, readOwnKey } from './settings.ts'
 
 export type RotationResult =
   | { readonly kind: 'ok'; readonly secretKey: SecretKey; readonly newSubkey: string }
@@ -23,8 +23,7 @@ export type RotationResult =
 export async function rotateEncryptionSubkey(secretKey: SecretKey, nowMs: number): Promise<RotationResult> {
   const { canSign } = secretKey.certificate
   if (canSign.kind === 'no') return { kind: 'unusable', reason: canSign.reason }
-  const armoredKey = secretKey.armored.reveal()
-  const key = await openpgp.readPrivateKey({ armoredKey, config: OPENPGP_SETTINGS })
+  const key = await readOwnKey(secretKey)
   if (!(key.keyPacket instanceof openpgp.SecretKeyPacket) || isStub(key.keyPacket))
     return { kind: 'no-primary' }
   const options = subkeyOptions(key)

@@ -4,7 +4,7 @@ import { userIdName } from '../address.ts'
 import { type CertificateRefusal, MAX_CERTIFICATE_BYTES } from '../certificate.ts'
 import type { SecretKey, SecretKeyResult } from '../secret-key.ts'
 import { parseCertificate } from './certificates.ts'
-import { FULL_SETTINGS, OPENPGP_SETTINGS, succeeds } from './settings.ts'
+import { FULL_SETTINGS, OPENPGP_SETTINGS, readOwnKey, succeeds } from './settings.ts'
 
 /** Makes a v4 key that GnuPG 2.2 can use: signing Ed25519 primary, Curve25519 encryption subkey (measurements 1c). */
 export async function generateKey(options: {
@@ -85,8 +85,7 @@ export interface MissingSecrets {
 
 /** Looks whether the secrets that are needed today are there and are the right ones. */
 export async function missingSecrets(secretKey: SecretKey, nowMs: number): Promise<MissingSecrets> {
-  const armoredKey = secretKey.armored.reveal()
-  const key = await openpgp.readPrivateKey({ armoredKey, config: OPENPGP_SETTINGS })
+  const key = await readOwnKey(secretKey)
   const date = new Date(nowMs)
   const isMissing = async (finding: Promise<openpgp.Key | openpgp.Subkey>): Promise<boolean> => {
     const found = await finding.catch(() => undefined)
@@ -106,8 +105,7 @@ export async function exportSecretKey(
   passphrase: Secret<string> | undefined,
 ): Promise<Secret<string>> {
   if (passphrase === undefined) return secretKey.armored
-  const armoredKey = secretKey.armored.reveal()
-  const privateKey = await openpgp.readPrivateKey({ armoredKey, config: OPENPGP_SETTINGS })
+  const privateKey = await readOwnKey(secretKey)
   const locked = await openpgp.encryptKey({
     privateKey,
     passphrase: passphrase.reveal(),

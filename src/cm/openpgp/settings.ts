@@ -1,5 +1,7 @@
 import * as openpgp from 'openpgp'
+import { duration } from '../../base/clock.ts'
 import type { KeyId } from '../ids.ts'
+import type { SecretKey } from '../secret-key.ts'
 
 /**
  * The settings of `openpgp` and what every file of this folder, its only importer, shares. Keys and signatures are
@@ -41,7 +43,7 @@ export const OPENPGP_SETTINGS = {
 export const FULL_SETTINGS: openpgp.Config = { ...openpgp.config, ...OPENPGP_SETTINGS }
 
 /** How far a sender's clock may be ahead of ours: openpgp.js has no tolerance of its own (design 8.5). */
-export const SIGNATURE_CLOCK_TOLERANCE_MS = 15 * 60 * 1000
+export const SIGNATURE_CLOCK_TOLERANCE_MS = 15 * duration.minute
 
 /** openpgp.js tells why it refuses only by its wording; whether it does is what we may go by. */
 export function succeeds(check: Promise<unknown>): Promise<boolean> {
@@ -59,6 +61,11 @@ export function fingerprintOf(key: openpgp.Key): KeyId {
 /** Reads armor that was written by us, or judged by `parseCertificate`; throws on anything else. */
 export function readCertificateText(armoredKey: string): Promise<openpgp.Key> {
   return openpgp.readKey({ armoredKey, config: OPENPGP_SETTINGS })
+}
+
+/** Reads one of our own secret keys afresh, so that it may be changed; `known-keys.ts` has shared ones. */
+export function readOwnKey({ armored }: SecretKey): Promise<openpgp.PrivateKey> {
+  return openpgp.readPrivateKey({ armoredKey: armored.reveal(), config: OPENPGP_SETTINGS })
 }
 
 /** Exactly one signature packet: several results are how the reference was deceived (CM message 14.1). */

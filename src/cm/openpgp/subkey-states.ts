@@ -1,7 +1,7 @@
 import * as openpgp from 'openpgp'
 import type { SecretKey } from '../secret-key.ts'
 import { encryptionSubkeys } from './encryption-subkeys.ts'
-import { OPENPGP_SETTINGS } from './settings.ts'
+import { readOwnKey } from './settings.ts'
 
 /** An encryption subkey of one of our own keys, for people. */
 export interface SubkeyState {
@@ -18,8 +18,7 @@ export interface SubkeyState {
 
 /** The encryption subkeys of a secret key, newest first, as of `nowMs`. */
 export async function subkeyStates(secretKey: SecretKey, nowMs: number): Promise<readonly SubkeyState[]> {
-  const armoredKey = secretKey.armored.reveal()
-  const key = await openpgp.readPrivateKey({ armoredKey, config: OPENPGP_SETTINGS })
+  const key = await readOwnKey(secretKey)
   const newestFirst = (await encryptionSubkeys(key)).toSorted((a, b) => b.createdMs - a.createdMs)
   let isUsedSeen = false
   return newestFirst.map(({ subkey, createdMs, revokedMs, expiresMs }): SubkeyState => {
@@ -43,8 +42,7 @@ export async function subkeyStates(secretKey: SecretKey, nowMs: number): Promise
 
 /** When the youngest encryption subkey that is not revoked was made; undefined: the primary key does it alone. */
 export async function newestSubkeyMs(secretKey: SecretKey): Promise<number | undefined> {
-  const armoredKey = secretKey.armored.reveal()
-  const key = await openpgp.readPrivateKey({ armoredKey, config: OPENPGP_SETTINGS })
+  const key = await readOwnKey(secretKey)
   const made = (await encryptionSubkeys(key))
     .filter(({ revokedMs }) => revokedMs === undefined)
     .map(({ createdMs }) => createdMs)
