@@ -20,6 +20,7 @@ export const MAX_SERVER_PAYLOAD_BYTES = 8 * 1024 * 1024
 /** Payload of a data block on Entangled (CM wire 2.2). */
 export const MAX_ENTANGLED_PAYLOAD_BYTES = 64 * 1024
 
+/** First line of a clear-signed block: a key announcement or an address claim (CM wire 3.1). */
 export const SIGNED_MESSAGE_BEGIN = '-----BEGIN PGP SIGNED MESSAGE-----'
 
 const TYPE_BY_VALUE: ReadonlyMap<string, BlockType> = new Map([
@@ -87,10 +88,12 @@ const FORBIDDEN = /^(?:storetype|storekeyid|loginuser|embargo|replogin-user|repl
 const RESERVED =
   /^(?:(?:data|padding|post-to): .*|endblock|nextmessage|nextclaim|not found|failed|invalid command)$/i
 
+/** True for a line that refuses the whole upload (CM wire 2.8). */
 export function isForbiddenLine(line: string): boolean {
   return FORBIDDEN.test(line)
 }
 
+/** True for a line that signed text must not hold (S5). */
 export function isReservedLine(line: string): boolean {
   return RESERVED.test(line)
 }

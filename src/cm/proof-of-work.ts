@@ -50,10 +50,12 @@ export function parseProofOfWorkDemand(value: string): ProofOfWorkStrength | und
   return bits <= MAX_BITS && matches <= MAX_MATCHES ? { bits, matches } : undefined
 }
 
+/** `bd,bits,matches`, as key announcements state it (CM wire 3.4). */
 export function encodeProofOfWorkDemand(demand: ProofOfWorkStrength): string {
   return `bd,${demand.bits},${demand.matches}`
 }
 
+/** Both parts count: many bits do not make up for a missing match. */
 export function meetsDemand(shown: ProofOfWorkStrength, demand: ProofOfWorkStrength): boolean {
   return shown.bits >= demand.bits && shown.matches >= demand.matches
 }

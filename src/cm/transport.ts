@@ -6,6 +6,7 @@ export interface ServerAddress {
   readonly port: number
 }
 
+/** Where somebody takes mail, as announcements and `Post-To` lines name it; servers in order of preference. */
 export type Transport =
   | { readonly kind: 'entangled' }
   | { readonly kind: 'servers'; readonly servers: readonly ServerAddress[] }
@@ -45,6 +46,7 @@ export function parseTransport(value: string): Transport | undefined {
   return { kind: 'servers', servers }
 }
 
+/** `entangled` or `server=h:p[,h:p]`; what `parseTransport` reads. */
 export function encodeTransport(transport: Transport): string {
   if (transport.kind === 'entangled') return 'entangled'
   return `server=${transport.servers.map(encodeServerAddress).join(',')}`

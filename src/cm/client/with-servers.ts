@@ -15,6 +15,7 @@ export interface CmLogin {
   readonly authKey: Secret<string>
 }
 
+/** Where a task may run, and as whom. */
 export interface ServersRequest {
   readonly servers: readonly ServerAddress[]
   readonly judge: AddressJudge

@@ -5,6 +5,7 @@ import { parseUtcTime } from '../utc-time.ts'
 import type { CmServerContext, SessionUser } from './context.ts'
 import { type BlockType, type FoundBlock, RECORD_SEPARATORS } from './port.ts'
 
+/** A GET SERVER and who gave it. */
 export interface GetRequest {
   readonly key: BlockKey
   readonly user: SessionUser | undefined

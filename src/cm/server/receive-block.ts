@@ -45,6 +45,7 @@ export type ReceivedBlock =
 /** Where a payload goes: a file, memory (small ones only), or nowhere. */
 export type PayloadPlace = PayloadSink | 'memory' | undefined
 
+/** What reading one block needs of its connection and its command. */
 export interface BlockSource {
   /** A frame that is there already, so that what came in one piece is read in one go. */
   ready(): CmFrame | undefined

@@ -20,6 +20,7 @@ import type { PayloadPlace, ReceivedBlock } from './receive-block.ts'
 /** Keys of one claim block that are looked up; a block of one poster speaks for one key. */
 const MAX_LOOKED_UP_KEYS = 16
 
+/** Where a block is to go, and who posted it; `from` is a client when it is left out. */
 export interface StoreTarget {
   readonly key: BlockKey
   readonly from?: StoredNotice['from']

@@ -45,6 +45,7 @@ export function digestMark(latin1Digest: string, bits: number): DigestMark {
   return { place: (mixed ^ (mixed >>> 15)) >>> 0, tag: high ^ Math.imul(low, MIX_C) }
 }
 
+/** One thread's view of the shared table; every thread makes its own over the same memory. */
 export class NonceTable {
   readonly #words: Int32Array
   readonly #mask: number

@@ -5,8 +5,10 @@ import { digestMark, NonceTable } from './nonce-table.ts'
 
 /** Words of `SearchTask.control`. */
 export const CONTROL = { nextChunk: 0, stop: 1, entries: 2 } as const
+/** Words of it in all, 32 bits each. */
 export const CONTROL_WORDS = 3
 
+/** What all threads of one search get; the buffers are shared. */
 export interface SearchTask {
   readonly bits: number
   readonly matches: number

@@ -9,6 +9,7 @@ export const DEFAULT_ROOM: QueueRoom = {
   deliveriesPerUser: 20_000,
 }
 
+/** Bounds and times of the sender, each with its reason. */
 export const RELAY_LIMITS = {
   /** `Post-To` lines of one block: the recipients of one message can be as many (SMTP takes 100). */
   targets: 100,
