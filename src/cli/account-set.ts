@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { showAccount } from './account-show.ts'
 import type { AccountSetArgs } from './account-verbs.ts'
 import { misuse } from './cli-error.ts'
+import { collectServers } from './collect-option.ts'
 import type { CliContext, CommonFlags } from './context.ts'
 import { secretFlag } from './secret-flag.ts'
 import { runWritingVerb } from './writing-verb.ts'
@@ -31,7 +32,11 @@ export function registerAccountSet(account: Command, context: CliContext): void 
     .command('set <account>')
     .description('change what an account tells its network; it is announced again at once')
     .option('--name <text>', 'your name as others see it')
-    .option('--server <host:port,…>', 'your servers; those you leave are looked at for 12 days more', listed)
+    .option(
+      '--server <host:port,…>',
+      'your servers; those you leave are looked at for 12 days more',
+      collectServers,
+    )
     .option('--auth-key <key>', 'the authentication key for them; none takes it away')
     .option('--auth-key-file <file>', 'the same from the first line of a file')
     .option('--mailboxes <count>', 'how many mailboxes others choose from: 2, 4, 8 or 16')
@@ -39,14 +44,18 @@ export function registerAccountSet(account: Command, context: CliContext): void 
       '--cost <bits>',
       'the work you ask of senders: 24 (default), 32, 36 or 40 bits; less work is Junk',
     )
-    .option('--old-server <host:port,…>', 'servers that mail may still come to; none forgets them', listed)
+    .option(
+      '--old-server <host:port,…>',
+      'servers that mail may still come to; none forgets them',
+      collectServers,
+    )
     .option('--old-auth-key <key>', 'the authentication key for them; none takes it away')
     .option('--old-auth-key-file <file>', 'the same from the first line of a file')
     .option('--old-until <date>', 'the last day they are looked at, e.g. 2026-12-24')
     .option(
       '--publish-server <host:port,…>',
       'more servers to put your key on, e.g. your domain’s; none',
-      listed,
+      collectServers,
     )
     .option('--publish-auth-key <key>', 'the authentication key for them; none takes it away')
     .option('--publish-auth-key-file <file>', 'the same from the first line of a file')
@@ -101,8 +110,4 @@ function switchOf(flag: string, text: string | undefined): boolean | undefined {
 /** `none` alone is the empty list. */
 function serversOf(servers: readonly string[] | undefined): readonly string[] | undefined {
   return servers?.length === 1 && servers[0] === 'none' ? [] : servers
-}
-
-function listed(value: string, before: readonly string[] = []): string[] {
-  return [...before, ...value.split(',').map((server) => server.trim())]
 }

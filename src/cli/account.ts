@@ -6,6 +6,7 @@ import { registerAccountSet } from './account-set.ts'
 import { registerAccountShow } from './account-show.ts'
 import type { AccountAddArgs, AccountAddResult, AccountRemoveArgs, AccountSetArgs } from './account-verbs.ts'
 import { readAutoconfig } from './autoconfig.ts'
+import { collectServers } from './collect-option.ts'
 import { type CliContext, type CommonFlags, printResult, settingsOf } from './context.ts'
 import { passphraseOf, readKeyFile } from './key-file.ts'
 import { readAccounts } from './read-accounts.ts'
@@ -134,8 +135,4 @@ async function removeAccount(context: CliContext, flags: CommonFlags, account: s
   const args: AccountRemoveArgs = { account }
   await runWritingVerb(context, flags, { verb: 'account remove', args })
   printResult(context, flags, { json: { removed: account }, lines: [`removed ${account}`] })
-}
-
-function collectServers(value: string, before: readonly string[] = []): string[] {
-  return [...before, ...value.split(',').map((server) => server.trim())]
 }

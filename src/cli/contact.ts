@@ -7,6 +7,7 @@ import { directoryLayout } from '../store/database-file.ts'
 import { openStoreForReading } from '../store/open-store.ts'
 import type { ReadConnection } from '../store/read-connection.ts'
 import { CliError } from './cli-error.ts'
+import { collectServers } from './collect-option.ts'
 import { contactLine, contactLines, printable } from './contact-lines.ts'
 import type {
   ContactArgs,
@@ -153,8 +154,4 @@ function withAccount<T>(
   } finally {
     read.close()
   }
-}
-
-function collectServers(value: string, before: readonly string[] = []): string[] {
-  return [...before, ...value.split(',').map((server) => server.trim())]
 }

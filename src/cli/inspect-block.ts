@@ -10,9 +10,10 @@ import { type MergeDecision, mergeBlocks } from '../cm/merge.ts'
 import { parseCertificate } from '../cm/openpgp/certificates.ts'
 import { validateBlock } from '../cm/validate-block.ts'
 import { misuse } from './cli-error.ts'
+import { collectOption } from './collect-option.ts'
 import type { CliContext } from './context.ts'
 import { type BlockFile, ownBlockKey, splitBlockFile } from './inspect-block-file.ts'
-import { collectOption, finishInspect, type InspectResult, nowOption, readInput } from './inspect-result.ts'
+import { finishInspect, type InspectResult, nowOption, readInput } from './inspect-result.ts'
 
 interface InspectBlockFlags {
   readonly key?: string

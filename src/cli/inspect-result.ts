@@ -43,8 +43,3 @@ export function nowOption(text: string | undefined, context: Pick<CliContext, 'c
   if (nowMs === undefined) throw misuse(`--now ${text}: give a date as 2026-11-25T09:00:00Z`)
   return nowMs
 }
-
-/** For options that may be given several times. */
-export function collectOption(value: string, before: readonly string[] = []): string[] {
-  return [...before, value]
-}

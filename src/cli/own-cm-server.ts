@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Config } from '../bridge/config.ts'
 import type { OwnCmServer } from '../bridge/own-cm-server.ts'
 import { CmBlockStore } from '../store/cm-blocks.ts'
+import { makeAuthKey } from '../store/cm-blocks-accounts.ts'
 import type { CliContext } from './context.ts'
 import { lockInstallation } from './installation.ts'
 import { maxAgesOf } from './max-ages.ts'
@@ -43,16 +44,9 @@ export function idleCmServer(
   }
   return {
     isAt: (hostPort) => port !== 0 && isHere(config, hostPort, port),
-    newAuthKey: () => newAuthKey(randomBytes),
+    newAuthKey: () => makeAuthKey(randomBytes),
     assign: (entries) => withAccounts((blocks) => blocks.accounts.assign(entries)),
   }
-}
-
-/** As long as the server's own: 40 upper-case hex digits. */
-const AUTH_KEY_BYTES = 20
-
-function newAuthKey(randomBytes: CliContext['randomBytes']): string {
-  return Buffer.from(randomBytes(AUTH_KEY_BYTES)).toString('hex').toUpperCase()
 }
 
 /** Names of this machine: loopback, its addresses and host name, and the names the owner gave it (`tls.names`). */

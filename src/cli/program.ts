@@ -3,6 +3,7 @@ import { registerAccount } from './account.ts'
 import { registerCert } from './cert.ts'
 import { CliError, exitCode } from './cli-error.ts'
 import { registerCmServer } from './cm-server.ts'
+import { collectOption } from './collect-option.ts'
 import { registerContact } from './contact.ts'
 import type { CliContext } from './context.ts'
 import { registerInfo } from './info.ts'
@@ -55,7 +56,7 @@ function createProgram(context: CliContext, complain: (text: string) => void): C
     .description('Confidant Mail in the mail program you already use: a local SMTP and IMAP server')
     .option('--data <dir>', 'the data directory (CMBRIDGE_DATA)')
     .option('--config <file>', 'the settings file (CMBRIDGE_CONFIG); cmbridge.jsonc in the data directory')
-    .option('--set <key=value>', 'one setting, e.g. smtp.port=2525; may be repeated', collect)
+    .option('--set <key=value>', 'one setting, e.g. smtp.port=2525; may be repeated', collectOption)
     .option('--json', 'print JSON, a line each, for scripts')
     .version(programVersion())
     .exitOverride()
@@ -75,8 +76,4 @@ function outcomeOf(error: CommanderError, complaints: readonly string[]): RunOut
     .trimEnd()
     .replaceAll('\n', ' ')
   return { exitCode: exitCode.misuse, message: `${message}; see cmbridge --help` }
-}
-
-function collect(value: string, before: readonly string[] = []): string[] {
-  return [...before, value]
 }

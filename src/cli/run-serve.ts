@@ -4,6 +4,7 @@ import type { Log } from '../bridge/log.ts'
 import { stopLeftoverRedis } from '../bridge/redis-server.ts'
 import { startBridge } from '../bridge/start-bridge.ts'
 import type { StoredNotice } from '../cm/server/context.ts'
+import { formatHostPort } from '../net/connect.ts'
 import type { InstallCertificates } from '../net/install-certificates.ts'
 import type { LockHolder } from '../store/instance-lock.ts'
 import { openStore } from '../store/open-store.ts'
@@ -170,11 +171,7 @@ async function startOwnCmServer(
 /** For people. */
 function readyLine({ addresses }: RunningServe): string {
   const listed = (name: string, all: readonly ServeAddress[]) =>
-    all.length === 0
-      ? []
-      : [
-          `${name} ${all.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)).join(' ')}`,
-        ]
+    all.length === 0 ? [] : [`${name} ${all.map(({ host, port }) => formatHostPort(host, port)).join(' ')}`]
   const parts = [
     ...listed('SMTP', addresses.smtp),
     ...listed('IMAP', addresses.imap),

@@ -27,6 +27,11 @@ const RESERVED_USER_IDS: ReadonlySet<string> = new Set([
 
 type AccountOperations = typeof accountOperations
 
+/** A new auth key: 40 upper-case hex digits. */
+export function makeAuthKey(randomBytes: AccountStorage['randomBytes']): string {
+  return Buffer.from(randomBytes(AUTH_KEY_BYTES)).toString('hex').toUpperCase()
+}
+
 /** What the accounts are kept in. */
 export interface AccountStorage {
   /** The server's database, to read from. */
@@ -102,7 +107,7 @@ export class CmAccountTable implements CmAccounts {
   }
 
   newAuthKey(): string {
-    return Buffer.from(this.#storage.randomBytes(AUTH_KEY_BYTES)).toString('hex').toUpperCase()
+    return makeAuthKey(this.#storage.randomBytes)
   }
 
   #change(
