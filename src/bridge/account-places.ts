@@ -6,9 +6,17 @@ import { type CmContext, ownServersRequest } from './bridge-context.ts'
 /** Where an account has something to do: its own servers, those it left, those its key is published at (CM wire 8.8). */
 export type AccountPlace = AuthKeyPlace
 
-/** What is fetched lies here; a key is published at `publish`, and nothing comes there. */
+/** Where mail lies; a key is published at `publish` too, and nothing comes there. */
 export const MAIL_PLACES = ['own', 'old'] as const satisfies readonly AccountPlace[]
+/** In the order in which a key is announced there. */
 export const ANNOUNCE_PLACES = ['own', 'old', 'publish'] as const satisfies readonly AccountPlace[]
+
+/** How `cmbridge account` is given the key of each place. */
+export const AUTH_KEY_FLAGS: Readonly<Record<AccountPlace, string>> = {
+  own: '--auth-key',
+  old: '--old-auth-key',
+  publish: '--publish-auth-key',
+}
 
 /**
  * A request to the servers of one place, logged in with the key for that place; undefined when the account has none

@@ -3,6 +3,7 @@ import { parseUtcTime } from '../cm/utc-time.ts'
 import { type Account, accountById, accountByLogin } from '../store/account-queries.ts'
 import { type AccountSettings, changeAccount } from '../store/account-settings.ts'
 import type { DueWork } from '../store/work-rows.ts'
+import { AUTH_KEY_FLAGS } from './account-places.ts'
 import type { AccountSettingsOutcome, AccountSettingsRequest, BridgeOptions } from './bridge.ts'
 import { isHostPort } from './config.ts'
 import { givenAuthKey, type OwnCmServer, withdrawAuthKey } from './own-cm-server.ts'
@@ -86,6 +87,7 @@ function complaintAbout(request: AccountSettingsRequest): string | undefined {
   )
 }
 
+/** Why it cannot be a shown name, for the user; undefined when it can. */
 export function displayNameComplaint(displayName: string): string | undefined {
   const isFine =
     !hasControlCharacter(displayName) &&
@@ -95,6 +97,7 @@ export function displayNameComplaint(displayName: string): string | undefined {
   return `${JSON.stringify(displayName)} cannot be a name: no < or > and at most ${MAX_DISPLAY_NAME_LENGTH} characters`
 }
 
+/** What is wrong with HOST:PORTs or their number, for the user; undefined when nothing is. */
 export function serversComplaint(servers: readonly string[]): string | undefined {
   if (servers.length > MAX_SERVERS) return `an account has at most ${MAX_SERVERS} servers`
   const wrong = servers.find((server) => !isHostPort(server))
@@ -103,6 +106,7 @@ export function serversComplaint(servers: readonly string[]): string | undefined
     : `${JSON.stringify(wrong)} is no server: give HOST:PORT, like cm.example.org:8081`
 }
 
+/** Why it cannot be an authentication key, for the user, without showing it; undefined when it can. */
 export function authKeyComplaint(authKey: AccountSettingsRequest['authKey']): string | undefined {
   if (authKey === undefined || authKey === null || AUTH_KEY.test(authKey.reveal())) return undefined
   return 'the authentication key must be one word, as the server printed it'
@@ -114,12 +118,6 @@ function dateMs(text: string): number | undefined {
 }
 
 type Refusal = Exclude<Awaited<ReturnType<typeof changeAccount>>, { readonly kind: 'ok' | 'no-such-account' }>
-
-const AUTH_KEY_FLAGS = {
-  own: '--auth-key',
-  old: '--old-auth-key',
-  publish: '--publish-auth-key',
-} as const
 
 function reasonOf(refusal: Refusal): string {
   switch (refusal.kind) {

@@ -1,3 +1,4 @@
+import { sleep } from '../../base/clock.ts'
 import { addressLookupKeys } from '../../cm/address.ts'
 import { parseAddressClaims } from '../../cm/address-claim.ts'
 import type { CmSession } from '../../cm/client/cm-session.ts'
@@ -22,6 +23,7 @@ const NOT_YET_WAIT_MS = 100
 /** What the look-up needs of the bridge. */
 export type LookupContext = Pick<CmContext, 'store' | 'clock' | 'random' | 'pool' | 'cm' | 'privateServers'>
 
+/** What a list of servers is asked: about an address, about keys, or both. */
 export interface Question {
   /** Who claims this address? */
   readonly address: string | undefined
@@ -206,7 +208,7 @@ async function getText(
         return 'refused'
       case 'not-yet': {
         if (tries >= NOT_YET_TRIES) return 'refused'
-        await new Promise<void>((resolve) => context.clock.after(NOT_YET_WAIT_MS, resolve))
+        await sleep(context.clock, NOT_YET_WAIT_MS)
       }
     }
   }

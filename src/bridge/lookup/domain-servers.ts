@@ -16,6 +16,7 @@ export type DnsSource =
   /** CM servers, by `DNS TXT`; none: the account's own. */
   | { readonly kind: 'server'; readonly servers: readonly string[] }
 
+/** What DNS says of a domain (CM wire 8.9). */
 export type DomainServers =
   | { readonly kind: 'servers'; readonly servers: readonly ServerAddress[] }
   /** The domain names none; or there is no DNS here. */
@@ -83,7 +84,7 @@ async function askThroughServers(
   // Nobody to ask: as good as no DNS.
   if (servers.length === 0) return { kind: 'failed', noResolver: true }
   // All of them stand in the owner's settings.
-  const request = { ...namedServersRequest(context, servers, accountId), judge: anyAddress }
+  const request = { ...namedServersRequest(context, servers, accountId), judge: anyAddress, signal }
   const outcome = await withServers(request, async (session): Promise<ServerAttempt<TxtAnswer>> => {
     if (signal.aborted) return { kind: 'done', value: { kind: 'failed' } }
     const reply = await session.dnsTxt(name)

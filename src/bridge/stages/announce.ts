@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { duration } from '../../base/clock.ts'
+import { duration, sleep } from '../../base/clock.ts'
 import type { BuiltBlock } from '../../cm/build-announcements.ts'
 import type { CmSession } from '../../cm/client/cm-session.ts'
 import { describeFailures } from '../../cm/client/describe-failures.ts'
@@ -13,7 +13,7 @@ import { readSecretKey } from '../../cm/openpgp/secret-keys.ts'
 import type { Account } from '../../store/account-queries.ts'
 import type { AccountId } from '../../store/ids.ts'
 import { pollTimes } from '../../store/inbound-queries.ts'
-import { type AccountPlace, ANNOUNCE_PLACES, placeRequest } from '../account-places.ts'
+import { type AccountPlace, ANNOUNCE_PLACES, AUTH_KEY_FLAGS, placeRequest } from '../account-places.ts'
 import { type BridgeContext, ownServers, requireAccount, requireSecretKey } from '../bridge-context.ts'
 import { bypassTokenAccepted } from '../bypass-tokens.ts'
 import { buildOwnAnnouncements } from '../own-announcement.ts'
@@ -142,7 +142,7 @@ async function isStored(context: BridgeContext, session: CmSession, block: Built
   for (let tries = 0; tries < READ_BACK_TRIES; tries += 1) {
     const reply = await session.getBlock(block.key)
     if (reply.kind === 'block' && reply.text.includes(block.text.trimEnd())) return true
-    await new Promise<void>((resolve) => context.clock.after(READ_BACK_WAIT_MS, resolve))
+    await sleep(context.clock, READ_BACK_WAIT_MS)
   }
   return false
 }
@@ -160,12 +160,6 @@ function complaintOf(
 ): string {
   const texts = failures.map((failure) => explain(failure, { hasAuthKey: login !== undefined, place }))
   return `${PLACE_NAMES[place]}${texts.join(', ')}`
-}
-
-const AUTH_KEY_FLAGS: Readonly<Record<AccountPlace, string>> = {
-  own: '--auth-key',
-  old: '--old-auth-key',
-  publish: '--publish-auth-key',
 }
 
 /** For people, in `status`: what the server did, and the cure where it is theirs to take. */
