@@ -13,7 +13,8 @@ export interface CmBlocksLayout {
   readonly payloadDirectory: string
 }
 
-const DATABASE_FILE = 'blocks.db'
+/** The database in a CM server's directory. */
+export const BLOCKS_DATABASE_FILE = 'blocks.db'
 const MODE_PRIVATE_FILE = 0o600
 
 const FIRST_TABLES = `
@@ -55,7 +56,7 @@ const STEPS: readonly SchemaStep[] = [FIRST_TABLES, RELAY_TABLES, splitBlocksInt
  */
 export function openBlocksDatabase(directory: string): { database: DatabaseSync; layout: CmBlocksLayout } {
   const layout = {
-    databasePath: join(directory, DATABASE_FILE),
+    databasePath: join(directory, BLOCKS_DATABASE_FILE),
     payloadDirectory: join(directory, 'payloads'),
   }
   mkdirSync(layout.payloadDirectory, { recursive: true, mode: 0o700 })
@@ -87,7 +88,7 @@ export function openBlocksDatabase(directory: string): { database: DatabaseSync;
  * NewerDatabaseError.
  */
 export function openBlocksForReading(directory: string): DatabaseSync {
-  const path = join(directory, DATABASE_FILE)
+  const path = join(directory, BLOCKS_DATABASE_FILE)
   if (!existsSync(path)) throw new MissingBlocksError(`${directory}: there is no CM server`)
   const database = openReadOnlyConnection(path)
   const version = Number(database.prepare('PRAGMA user_version').get()?.user_version)

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import type { QueueCounts } from '../cm/server/relay/queue-port.ts'
+import { BLOCKS_DATABASE_FILE } from './cm-blocks-database.ts'
 import { openReadOnlyConnection } from './database-file.ts'
 
 /** Failing targets that are shown. */
@@ -41,7 +42,7 @@ export function countRelayQueue(database: DatabaseSync): QueueCounts {
 
 /** The queue of the CM server in that directory, whether it runs or not; undefined: there is no server, or no queue yet. */
 export function readRelayStatus(directory: string): RelayStatus | undefined {
-  const path = join(directory, 'blocks.db')
+  const path = join(directory, BLOCKS_DATABASE_FILE)
   if (!existsSync(path)) return undefined
   const database = openReadOnlyConnection(path)
   try {
