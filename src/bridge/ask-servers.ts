@@ -18,6 +18,7 @@ export interface Question {
   ask(session: CmSession): Promise<'answered' | 'refused' | 'missing' | 'stop'>
 }
 
+/** What became of all questions together. */
 export interface AskOutcome {
   /** One line for people: what was not answered and why; undefined when everything was, or nothing more is wanted. */
   readonly complaint: string | undefined

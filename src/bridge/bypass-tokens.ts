@@ -55,6 +55,7 @@ export type WorkAnswer =
   | { readonly kind: 'enough' | 'too-little' }
   | { readonly kind: 'token'; readonly keyId: KeyId }
 
+/** Says how an announcement meets `demand`; for one pass, whose tokens and time it holds. */
 export type WorkJudge = (announcement: MessageAnnouncement, demand: ProofOfWorkStrength) => WorkAnswer
 
 /**

@@ -40,6 +40,7 @@ interface Source {
   readonly question: Question
 }
 
+/** Its look-ups throw for an account that is gone; what the network does is an outcome. */
 export function createCmKeyLookup(context: LookupContext, settings: LookupSettings): KeyLookup {
   return {
     byAddress: (accountId, address, options) =>

@@ -29,6 +29,7 @@ const MAILBOXES: Readonly<Record<string, SyncedMailbox>> = {
 }
 const UNREAD = 'New Messages'
 
+/** What a folder-sync message says, in the order it says it. */
 export interface SyncedRecords {
   /** Changes of messages that are here, and tokens. */
   readonly changes: readonly SyncedChange[]

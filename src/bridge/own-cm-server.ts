@@ -11,6 +11,7 @@ export interface OwnCmServer {
   assign(entries: readonly CmAccountEntry[]): Promise<void>
 }
 
+/** For which list of servers an account wants an auth key. */
 export interface AuthKeyRequest {
   readonly keyId: KeyId
   readonly servers: readonly string[]

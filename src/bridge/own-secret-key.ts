@@ -7,6 +7,7 @@ import type { SecretKey } from '../cm/secret-key.ts'
 
 /** Secret keys as their owners give them: which of several is meant, and whether it will do; in one line each when not. */
 
+/** The key, unlocked; or one line for the user: what is wrong and what to do. */
 export type OwnSecretKeyOutcome =
   | { readonly kind: 'ok'; readonly secretKey: SecretKey }
   | { readonly kind: 'refused'; readonly reason: string }

@@ -29,6 +29,7 @@ export interface PostPass {
   readonly unmarked: number[]
 }
 
+/** What became of the blocks for one target. */
 export type PostOutcome =
   | { readonly kind: 'posted'; readonly hostPort: string }
   /** What is in the way, for people. */

@@ -8,6 +8,7 @@ export type PostRoute =
   /** To the account's own servers, which pass it on: not before `afterMs` when that is given (CM wire 8.5). */
   | { readonly kind: 'own-server'; readonly postTo: string; readonly afterMs?: number }
 
+/** What decides between the ways to a target. */
 export interface PostRules {
   /** Classes of servers that must not be contacted from here (`cm.postByProxy`). */
   readonly byProxy: readonly Network[]

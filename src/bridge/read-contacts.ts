@@ -40,6 +40,7 @@ export function readContacts(read: ReadConnection, account: Account): ContactVie
   return listContacts(read, account.id).map((contact) => viewContact(read, account, contact))
 }
 
+/** One contact with its rivals of now. */
 export function viewContact(read: ReadConnection, account: Account, contact: StoredContact): ContactView {
   const { keyId, userId, firstSeenMs, fetchedMs, announcedMs, expiresMs } = contact
   const vouched = vouchedAddresses(read, account.id, keyId)

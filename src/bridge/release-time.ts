@@ -12,6 +12,7 @@ const PAST_TOLERANCE_MS = 5 * duration.minute
 /** A server keeps a message that long at most (CM wire 8.5). */
 const MAX_SERVER_HOLD_MS = 72 * duration.hour
 
+/** When a message may go out, or why that cannot be said. */
 export type ReleaseTime =
   /** Null: at once. */
   | { readonly kind: 'ok'; readonly releaseMs: number | null }

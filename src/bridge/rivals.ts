@@ -23,6 +23,7 @@ const LOOKUP_TIME_MS = 30 * duration.second
 /** Addresses of one key that are looked up: design 9 takes ten user ids. */
 const MAX_ADDRESSES = 10
 
+/** What came of fetching a contact again. */
 export type Refreshed =
   /** `problem`: the key as it is announced now cannot be used. */
   | { readonly kind: 'answered'; readonly isFound: boolean; readonly problem: UnusableKey | undefined }

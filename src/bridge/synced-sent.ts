@@ -29,6 +29,7 @@ interface Given {
   readonly arrivedMs: number
 }
 
+/** Copies whose bytes are spooled; whoever gets them stores or discards them. */
 export interface SyncedSentCopies {
   readonly copies: readonly SyncedSentCopy[]
   /** Removes their bytes unless rows refer to them. */

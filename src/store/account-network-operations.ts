@@ -25,6 +25,7 @@ export interface AccountChange extends ServersChange {
   readonly rotateDays?: number | undefined
 }
 
+/** `due`: rows to enqueue, so that a running bridge announces and polls at once. */
 export type AccountChangeOutcome =
   | { readonly kind: 'ok'; readonly due: readonly DueWork[] }
   | { readonly kind: 'no-such-account' }
@@ -40,6 +41,7 @@ export function oldPollRow(accountId: AccountId): string {
   return `oldpoll${accountId}`
 }
 
+/** The row that keeps the key announced. */
 export function announceRow(accountId: AccountId): string {
   return `announce${accountId}`
 }

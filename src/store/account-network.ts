@@ -16,6 +16,7 @@ export interface ServerPlace {
   readonly authKey: SealedValue | null
 }
 
+/** All server lists of an account. */
 export interface AccountServers {
   readonly own: ServerPlace
   readonly old: (ServerPlace & { readonly untilMs: number }) | undefined
@@ -34,6 +35,7 @@ export interface ServersChange {
   readonly publishAuthKey?: SealedValue | null | undefined
 }
 
+/** Why the servers cannot be changed so. */
 export type ServersRefusal =
   /** The new list has no server of the former one: its key must not be shown to strangers. */
   | { readonly kind: 'auth-key-wanted'; readonly place: 'own' | 'old' | 'publish' }

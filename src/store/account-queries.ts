@@ -113,6 +113,7 @@ export function listAccounts(read: ReadConnection): Account[] {
   return read.all<AccountRow>(`${SELECT_ACCOUNT} ORDER BY address`).map(toAccount)
 }
 
+/** Undefined for an account that was removed. */
 export function accountById(read: ReadConnection, accountId: AccountId): Account | undefined {
   const row = read.get<AccountRow>(`${SELECT_ACCOUNT} WHERE id = ?`, accountId)
   return row === undefined ? undefined : toAccount(row)
@@ -176,6 +177,7 @@ export function listAppPasswords(read: ReadConnection, accountId: AccountId): Ap
   }))
 }
 
+/** What each of the account's app passwords is checked with, by name. */
 export function appPasswordHashes(read: ReadConnection, accountId: AccountId): AppPasswordHash[] {
   return passwordRows(read, accountId).map((row) => ({
     id: row.id,

@@ -5,6 +5,7 @@ import { open, seal } from './vault.ts'
 
 /** Rows of `bypass_secrets`: tokens that spare senders the full proof of work (CM wire 6). */
 
+/** `issued`: ours, which others use with us; `received`: others', which we use with them. */
 export type BypassDirection = 'issued' | 'received'
 
 /** A secret to be kept; plain data, never logged. */

@@ -26,6 +26,7 @@ type PackedUpload = readonly [
 
 const RECORD_FIELDS = 3
 
+/** For `unpackUploads` on the other thread. */
 export function packUploads(uploads: readonly PendingUpload[]): PackedUploads {
   return {
     uploads: uploads.map((upload) => [

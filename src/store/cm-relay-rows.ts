@@ -7,6 +7,7 @@ import type { WriteTransaction } from './operation.ts'
 /** What the writes of the relay need of a transaction. */
 export type RelayTransaction = Pick<WriteTransaction, 'sql'>
 
+/** One block of STORE PROXY; its payload in one of the two forms, or in none. */
 export interface AddProxiedArgs {
   readonly item: ProxiedItem
   /** A small payload. */

@@ -3,6 +3,7 @@ import type { StoredTrust } from './contact-operations.ts'
 import type { AccountId } from './ids.ts'
 import type { ReadConnection } from './read-connection.ts'
 
+/** A key as the account knows it; times in milliseconds since 1970. */
 export interface StoredContact {
   readonly keyId: KeyId
   readonly trust: StoredTrust
@@ -68,6 +69,7 @@ export function contactsByAddress(
   return rows.map(toContact)
 }
 
+/** Times in milliseconds since 1970. */
 export interface AddressLookup {
   readonly lookedUpMs: number
   /** When the address last had a key; null for never. */

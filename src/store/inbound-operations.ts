@@ -34,6 +34,7 @@ export function inboundRow(inboundId: number): string {
   return `in${inboundId}`
 }
 
+/** A record of a mailbox that is for the account and new to it. */
 export interface FoundAnnouncement {
   readonly announcementId: AnnouncementId
   readonly messageHash: MessageHash
@@ -56,6 +57,7 @@ export interface AcknowledgmentPost {
   readonly target: string
 }
 
+/** How an inbound message ends (design 8). */
 export type InboundEnd =
   | {
       readonly kind: 'deliver'

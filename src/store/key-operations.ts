@@ -6,6 +6,7 @@ import type { WriteTransaction } from './operation.ts'
 import type { DueWork } from './work-rows.ts'
 import { wakeRow } from './work-rows.ts'
 
+/** A newer secret key of an account, sealed. */
 export interface StoreSecretKey {
   readonly accountId: AccountId
   readonly keyId: KeyId
@@ -14,6 +15,7 @@ export interface StoreSecretKey {
   readonly basedOn: Uint8Array
 }
 
+/** Whether the key is the newest now. */
 export type StoreSecretKeyOutcome =
   /** `due`: the announcement that goes out now, unless it is running or there is none yet. */
   | { readonly kind: 'ok'; readonly due: readonly DueWork[] }

@@ -23,7 +23,7 @@ function waitsFor(target: string): string {
          VALUES (?, 'acknowledgment', '', ?, '', 0)`,
       )
       .run(accountId, target)
-    const row = `ob${id}`
+    const row = `ak${id}`
     database
       .prepare(
         `INSERT INTO work (row, account_id, stage, attempt, failures, next_attempt_ms)
