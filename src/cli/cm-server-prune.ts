@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { CmBlockStore } from '../store/cm-blocks.ts'
 import { cmServerDirectory, withUsage } from './cm-server-report.ts'
 import { type CliContext, type CommonFlags, printResult, settingsOf } from './context.ts'
-import { lockInstallation } from './installation.ts'
 import { maxAgesOf } from './max-ages.ts'
+import { withIdleBlocks } from './with-idle-blocks.ts'
 
 interface PruneFlags extends CommonFlags {
   readonly dryRun?: boolean
@@ -17,9 +16,15 @@ export function registerCmServerPrune(cmServer: Command, context: CliContext): v
     .option('--dry-run', 'only say what would be removed; works while the server runs')
     .action(async (_flags: unknown, command: Command) => {
       const flags = command.optsWithGlobals<PruneFlags>()
-      const maxAges = maxAgesOf(settingsOf(context, flags).cmServer)
+      const settings = settingsOf(context, flags).cmServer
+      const maxAges = maxAgesOf(settings)
       const expired = withUsage(context, flags, (usage) => usage.expired(maxAges, context.clock.now()))
-      if (flags.dryRun !== true) await prune(context, flags)
+      if (flags.dryRun !== true) {
+        const directory = cmServerDirectory(context, flags)
+        await withIdleBlocks(context, { directory, settings, verb: 'cm-server prune' }, (blocks) =>
+          blocks.prune(),
+        )
+      }
       const records = expired.reduce((sum, each) => sum + each.records, 0)
       const bytes = expired.reduce((sum, each) => sum + each.bytes, 0)
       const verb = flags.dryRun === true ? 'would be removed' : 'removed'
@@ -31,27 +36,4 @@ export function registerCmServerPrune(cmServer: Command, context: CliContext): v
         ],
       })
     })
-}
-
-async function prune(context: CliContext, flags: CommonFlags): Promise<void> {
-  const { clock, randomBytes } = context
-  const directory = cmServerDirectory(context, flags)
-  const holder = { pid: process.pid, startedAtMs: clock.now(), verb: 'cm-server prune', runDirectory: '' }
-  const { lock } = lockInstallation(directory, holder)
-  try {
-    const maxAges = maxAgesOf(settingsOf(context, flags).cmServer)
-    const blocks = await CmBlockStore.open(directory, {
-      clock,
-      randomBytes,
-      maxAges,
-      onFailure: () => undefined,
-    })
-    try {
-      await blocks.prune()
-    } finally {
-      await blocks.close()
-    }
-  } finally {
-    lock.release()
-  }
 }

@@ -2,12 +2,10 @@ import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../bridge/config.ts'
 import type { OwnCmServer } from '../bridge/own-cm-server.ts'
-import { CmBlockStore } from '../store/cm-blocks.ts'
 import { makeAuthKey } from '../store/cm-blocks-accounts.ts'
 import type { CliContext } from './context.ts'
-import { lockInstallation } from './installation.ts'
-import { maxAgesOf } from './max-ages.ts'
 import { parseHostPort } from './serve-addresses.ts'
+import { withIdleBlocks } from './with-idle-blocks.ts'
 
 /** The accounts of our own CM server, as `account add` needs them. */
 export type OwnCmAccounts = Pick<OwnCmServer, 'assign' | 'newAuthKey'>
@@ -24,28 +22,13 @@ export function idleCmServer(
   config: Config,
 ): OwnCmServer | undefined {
   if (!config.cmServer.enabled) return undefined
-  const { clock, randomBytes } = context
+  const { randomBytes } = context
   const { port } = parseHostPort(config.cmServer.listen)
-  const withAccounts = async <Result>(use: (blocks: CmBlockStore) => Promise<Result>): Promise<Result> => {
-    const directory = join(dataDirectory, 'cm-server')
-    const holder = { pid: process.pid, startedAtMs: clock.now(), verb: 'account', runDirectory: '' }
-    const { lock } = lockInstallation(directory, holder)
-    try {
-      const options = { clock, randomBytes, maxAges: maxAgesOf(config.cmServer), onFailure: () => undefined }
-      const blocks = await CmBlockStore.open(directory, options)
-      try {
-        return await use(blocks)
-      } finally {
-        await blocks.close()
-      }
-    } finally {
-      lock.release()
-    }
-  }
+  const idle = { directory: join(dataDirectory, 'cm-server'), settings: config.cmServer, verb: 'account' }
   return {
     isAt: (hostPort) => port !== 0 && isHere(config, hostPort, port),
     newAuthKey: () => makeAuthKey(randomBytes),
-    assign: (entries) => withAccounts((blocks) => blocks.accounts.assign(entries)),
+    assign: (entries) => withIdleBlocks(context, idle, (blocks) => blocks.accounts.assign(entries)),
   }
 }
 
