@@ -10,7 +10,13 @@ import { type JudgedMessage, judgeMessage } from '../cm/message/judge-message.ts
 import { isSameAddress } from '../mail/address.ts'
 import type { Account } from '../store/account-queries.ts'
 import type { ContactRecord, StoredTrust } from '../store/contact-operations.ts'
-import { addressesOfKey, contactByKeyId, vouchedAddresses } from '../store/contact-queries.ts'
+import {
+  addressesOfKey,
+  contactByKeyId,
+  contactsByKeySuffix,
+  type StoredContact,
+  vouchedAddresses,
+} from '../store/contact-queries.ts'
 import type { InboundMessage } from '../store/inbound-queries.ts'
 import type { BridgeContext } from './bridge-context.ts'
 import type { UnusableKey } from './key-lookup.ts'
@@ -203,20 +209,11 @@ function keyBlocksOf(announcement: string): string[] {
   return parsed.kind === 'ok' ? [parsed.announcement.keyBlock] : []
 }
 
-function contactsBySuffix(context: JudgingContext, { account, opened }: Given) {
-  const { from } = opened.header
+/** Contacts besides the one in the From line. */
+function contactsBySuffix({ store }: JudgingContext, { account, opened }: Given): StoredContact[] {
   return opened.signatureIssuers
-    .flatMap((issuer) =>
-      context.store.read.all<{ readonly key_id: KeyId }>(
-        'SELECT key_id FROM contacts WHERE account_id = ? AND substr(key_id, 25) = ?',
-        account.id,
-        issuer.toLowerCase(),
-      ),
-    )
-    .flatMap(({ key_id: keyId }) => {
-      const contact = keyId === from.keyId ? undefined : contactByKeyId(context.store.read, account.id, keyId)
-      return contact === undefined ? [] : [contact]
-    })
+    .flatMap((issuer) => contactsByKeySuffix(store.read, account.id, issuer))
+    .filter(({ keyId }) => keyId !== opened.header.from.keyId)
 }
 
 interface Parts extends FoundSender {

@@ -13,7 +13,6 @@ import type { Store } from '../store/open-store.ts'
 import { seal } from '../store/vault.ts'
 import type { DueWork } from '../store/work-rows.ts'
 import { readOwnSecretKey } from './own-secret-key.ts'
-import { retryQuarantined } from './retry-quarantined.ts'
 
 /** The functions behind `cmbridge key`, with and without a running bridge. */
 export interface KeyAdministration {
@@ -190,7 +189,8 @@ async function importKey(
     return { kind: 'changed', secretKey: merged.secretKey }
   })
   if (outcome.kind === 'refused') return outcome
-  const due = await retryQuarantined({ store }, account.id)
+  // Ciphertexts in quarantine are never thrown away; without a running bridge its next start finds the rows.
+  const due = await store.write('retryQuarantined', { accountId: account.id })
   options.onDue?.(due)
   return { kind: 'ok', address, keyId, gained, isNew: outcome.kind === 'stored', retried: due.length }
 }

@@ -1,4 +1,5 @@
 import { duration } from '../base/clock.ts'
+import { MAX_USER_IDS } from '../cm/certificate.ts'
 import type { KeyId } from '../cm/ids.ts'
 import type { Account } from '../store/account-queries.ts'
 import { addressesOfKey, contactByKeyId, type StoredContact } from '../store/contact-queries.ts'
@@ -20,8 +21,6 @@ export type RivalContext = NoticeContext &
 
 /** Milliseconds for all sources of one address; nobody waits. */
 const LOOKUP_TIME_MS = 30 * duration.second
-/** Addresses of one key that are looked up: design 9 takes ten user ids. */
-const MAX_ADDRESSES = 10
 
 /** What came of fetching a contact again. */
 export type Refreshed =
@@ -36,7 +35,7 @@ export async function refreshContact(
   { keyId, trust }: Pick<StoredContact, 'keyId' | 'trust'>,
 ): Promise<Refreshed> {
   const { store, lookup } = context
-  const addresses = (addressesOfKey(store.read, account.id, keyId) ?? []).slice(0, MAX_ADDRESSES)
+  const addresses = (addressesOfKey(store.read, account.id, keyId) ?? []).slice(0, MAX_USER_IDS)
   const outcomes: LookupOutcome[] = []
   for (const address of addresses) {
     const outcome = await within(context, (signal) => lookup.byAddress(account.id, address, { signal }))

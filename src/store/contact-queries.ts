@@ -54,6 +54,21 @@ export function contactByKeyId(
   return row === undefined ? undefined : toContact(row)
 }
 
+/** Every key with the long key id a signature names: 16 hex digits, the last of the fingerprint. */
+export function contactsByKeySuffix(
+  read: ReadConnection,
+  accountId: AccountId,
+  suffix: string,
+): StoredContact[] {
+  return read
+    .all<ContactRow>(
+      'SELECT * FROM contacts WHERE account_id = ? AND substr(key_id, 25) = ?',
+      accountId,
+      suffix.toLowerCase(),
+    )
+    .map(toContact)
+}
+
 /** Every key that carries the address, blocked ones included, oldest first. */
 export function contactsByAddress(
   read: ReadConnection,

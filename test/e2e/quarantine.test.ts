@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { retryQuarantined } from '../../src/bridge/retry-quarantined.ts'
 import { generateKey } from '../../src/cm/openpgp/secret-keys.ts'
 import { accountByLogin } from '../../src/store/account-queries.ts'
 import { eventually, Household } from '../support/bridge-household.ts'
@@ -39,8 +38,10 @@ describe.skipIf(!hasProgram('redis-server'))('mail to a subkey that is not here'
     addSecretKey(join(household.data, 'bridge.db'), alice.keyId, lost.armored.reveal())
     const store = await openTestStore(household.data)
     const account = accountByLogin(store.read, alice.address)
-    expect(await retryQuarantined({ store }, account?.id ?? 0)).toMatchObject([{ stage: 'decode' }])
-    expect(await retryQuarantined({ store }, account?.id ?? 0)).toEqual([])
+    expect(await store.write('retryQuarantined', { accountId: account?.id ?? 0 })).toMatchObject([
+      { stage: 'decode' },
+    ])
+    expect(await store.write('retryQuarantined', { accountId: account?.id ?? 0 })).toEqual([])
     await store.close()
     await household.restart()
     const { flags } = await withImap(household, alice, (client) =>
