@@ -81,6 +81,9 @@ function keyringOf(directory: string, keyId: string | undefined): string {
 }
 
 function readText(path: string, maxBytes: number): string {
-  if (statSync(path).size > maxBytes) throw misuse(`${path}: more than ${maxBytes / 1024} KiB`)
+  const found = statSync(path)
+  // The size of anything else says nothing of how much comes out of it.
+  if (!found.isFile()) throw misuse(`${path}: not a file`)
+  if (found.size > maxBytes) throw misuse(`${path}: more than ${maxBytes / 1024} KiB`)
   return readFileSync(path, 'utf8')
 }

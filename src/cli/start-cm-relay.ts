@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
 import { Secret } from '../base/secret.ts'
 import type { Config } from '../bridge/config.ts'
@@ -85,12 +85,13 @@ function replicationPeer(settings: Config['cmServer']): ReplicationPeer | undefi
 
 function readAuthKey(path: string): Secret<string> {
   const setting = 'cmServer.replicationKeyFile'
-  if (path === '' || !existsSync(path)) {
+  const found = path === '' ? undefined : statSync(path, { throwIfNoEntry: false })
+  if (found === undefined || !found.isFile()) {
     throw misuse(
       `${setting} = ${path}: give the file with the key of the account "replication" at the other server`,
     )
   }
-  const { mode, size } = statSync(path)
+  const { mode, size } = found
   if ((mode & 0o077) !== 0) throw misuse(`${path}: others can read it; chmod 600 ${path}`)
   const key = size > MAX_KEY_FILE_BYTES ? '' : readFileSync(path, 'utf8').trim()
   if (!AUTH_KEY.test(key)) throw misuse(`${path}: an account key is 8 to 40 letters and digits`)
