@@ -22,7 +22,7 @@ export async function renewBlock(
   given: { readonly block: UnpostedBlock; readonly payload: Uint8Array | null; readonly signal: AbortSignal },
 ): Promise<string> {
   const { block, payload, signal } = given
-  const date = formatUtcTime(Math.floor(context.clock.now() / 1000) * 1000)
+  const date = formatUtcTime(context.clock.now())
   const { solver } = context
   switch (block.type) {
     case 'data': {

@@ -285,7 +285,7 @@ async function acknowledgmentOf(
   if (!judged.disposition.acknowledge || secret === undefined || judged.sender === undefined) return null
   const parsed = parseKeyAnnouncement(judged.sender.announcement)
   if (parsed.kind !== 'ok' || parsed.announcement.transport === undefined) return null
-  const date = formatUtcTime(Math.floor(context.clock.now() / 1000) * 1000)
+  const date = formatUtcTime(context.clock.now())
   const secretHex = Buffer.from(secret).toString('hex')
   const proofOfWork = await context.solver.solve({
     ...PROOF_OF_WORK_FLOORS.server.acknowledgment,
